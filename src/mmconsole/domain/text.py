@@ -1,0 +1,71 @@
+"""Text from outside made harmless, and names made legal for Mattermost."""
+
+import re
+import unicodedata
+from typing import Final
+
+from anyascii import anyascii
+
+USERNAME_LIMIT: Final = 64
+"""Characters the server takes (seen on 11.6.0; its web page is stricter, which does not matter here)."""
+RESERVED_USERNAMES: Final = frozenset({"all", "channel", "here", "matterbot", "system"})
+"""The server refuses all of these but `here`, which would read as a mention of everybody online."""
+NAME_LIMIT: Final = 64
+"""Characters of a first or last name the server takes."""
+EMAIL_LIMIT: Final = 128
+"""Characters of an address the server takes."""
+
+_BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_ILLEGAL: Final = re.compile(r"[^a-z0-9._-]+")
+_LEGAL_USERNAME: Final = re.compile(r"[a-z0-9._-]{1,64}\Z")
+_PLAIN: Final = re.compile(r"[\x20-\x7e]*\Z")
+
+
+def visible(text: str) -> str:
+    r"""Show control, escape and direction-changing characters as symbols, so that text cannot act on a terminal.
+
+    `\x1b` becomes `␛`, a newline `␊`, an override `⟨U+202E⟩`. Joiners that scripts need are kept.
+    """
+    if _PLAIN.match(text):
+        return text
+    return "".join(map(_visible_character, text))
+
+
+def _visible_character(character: str) -> str:
+    code = ord(character)
+    if code < 0x20:  # noqa: PLR2004 - the C0 controls have pictures of their own
+        return chr(0x2400 + code)
+    if code == 0x7F:  # noqa: PLR2004 - DEL
+        return "␡"
+    if character in "\u200c\u200d":
+        return character
+    if character in _BIDI or unicodedata.category(character) in _HIDDEN:
+        return f"⟨U+{code:04X}⟩"
+    return character
+
+
+def legal_username(wanted: str) -> str:
+    """The nearest username that Mattermost takes: lower case, other scripts transliterated, at most 64 characters.
+
+    Returns an empty string when nothing legal is left of it.
+    """
+    folded = anyascii(wanted).lower().strip()
+    name = _ILLEGAL.sub("-", folded).strip("-._")[:USERNAME_LIMIT].rstrip("-._")
+    return f"{name}-1" if name in RESERVED_USERNAMES else name
+
+
+def is_legal_username(name: str) -> bool:
+    return bool(_LEGAL_USERNAME.match(name)) and name not in RESERVED_USERNAMES
+
+
+def numbered_username(name: str, number: int) -> str:
+    """The same name with a number behind it, still within the limit."""
+    suffix = f"-{number}"
+    return name[: USERNAME_LIMIT - len(suffix)].rstrip("-._") + suffix
+
+
+def fitting_name(name: str) -> str:
+    """A first or last name as the server takes it: no control characters, no outer space, at most 64 characters."""
+    clean = "".join(c for c in name if unicodedata.category(c) != "Cc")
+    return clean.strip()[:NAME_LIMIT].strip()

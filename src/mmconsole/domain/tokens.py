@@ -1,0 +1,124 @@
+"""Personal access tokens, and what their last check says about them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Final, NewType
+
+from mmconsole.domain.accounts import AccountId
+from mmconsole.domain.secrets import Secret
+from mmconsole.domain.users import UserId
+
+TokenId = NewType("TokenId", str)
+OperationId = NewType("OperationId", str)
+
+MARKER: Final = "mmconsole:v1"
+DESCRIPTION_BYTES: Final = 255
+"""Mattermost's limit for a token's description, in bytes (model.user_access_token, seen on 11.6.0)."""
+_USER_ID_BYTES: Final = 64
+
+
+class Health(StrEnum):
+    """What the last check says. The view maps it to a glyph and never computes it."""
+
+    OK = "ok"
+    EXPIRING = "expiring"
+    OVERDUE = "overdue"
+    MISSING = "missing"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+    DISABLED = "disabled"
+    WITHHELD = "withheld"
+    INACTIVE = "inactive"
+    DENIED = "denied"
+    NO_ACCOUNT = "noaccount"
+    CONFLICT = "conflict"
+    UNKNOWN = "unknown"
+    WORKING = "working"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token as the server lists it: never its secret."""
+
+    id: TokenId
+    account_id: AccountId
+    description: str = ""
+    active: bool = True
+    expires_at: int = 0
+    """The server's milliseconds since 1970; 0 means never, or a server before 11.9."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """The answer to a create: the only one that carries the secret."""
+
+    token: Token
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """What we remember of one user: the link, the token, its health. One row of `mmconsole_tokens`."""
+
+    user_id: UserId
+    account_id: AccountId | None = None
+    token_id: TokenId | None = None
+    description: str = ""
+    fingerprint: str = ""
+    health: Health = Health.UNKNOWN
+    cause: str = ""
+    """A short reason for people: why the health is what it is."""
+    checked_at: datetime | None = None
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    pushed_digest: str = ""
+    """`User.digest` of what the account last got from us; empty when it must be compared again."""
+    account_update_at: int = 0
+    """`update_at` of the answer to our own last write, so that we do not take it for somebody else's."""
+    withheld: bool = False
+    deactivated_by_us: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A note written before an external create, so that a crash leaves no unknown token (or unknown account)."""
+
+    operation_id: OperationId
+    user_id: UserId
+    kind: str
+    """`token` or `account`."""
+    account_id: AccountId | None
+    description: str
+    """The marker of a token; the username of an account."""
+    opened_at: datetime
+    """By the server's clock, as far as it is known."""
+
+
+def describe(installation_id: str, user_id: UserId, operation_id: OperationId) -> str:
+    """The description that marks a token as ours: `mmconsole:v1:<installation>:<user>:<operation>`.
+
+    A long user id is hashed, so that the whole stays within Mattermost's 255 bytes.
+    """
+    return f"{MARKER}:{installation_id}:{_short(user_id)}:{operation_id}"
+
+
+def operation_of(description: str, *, installation_id: str, user_id: UserId) -> OperationId | None:
+    """The operation that made a token, or None when the description is not this installation's for this user."""
+    prefix = f"{MARKER}:{installation_id}:{_short(user_id)}:"
+    return OperationId(description[len(prefix) :]) if description.startswith(prefix) else None
+
+
+def is_ours(description: str, *, installation_id: str | None = None) -> bool:
+    """Whether a description carries our marker (and, if given, this installation's)."""
+    prefix = f"{MARKER}:{installation_id}:" if installation_id else f"{MARKER}:"
+    return description.startswith(prefix)
+
+
+def _short(user_id: UserId) -> str:
+    raw = user_id.encode()
+    # A colon in an id would make the parts of the marker ambiguous.
+    if len(raw) <= _USER_ID_BYTES and b":" not in raw:
+        return user_id
+    return "#" + blake2b(raw, digest_size=16).hexdigest()
