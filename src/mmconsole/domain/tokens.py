@@ -77,6 +77,8 @@ class TokenRecord:
     """`User.digest` of what the account last got from us; empty when it must be compared again."""
     account_update_at: int = 0
     """`update_at` of the answer to our own last write, so that we do not take it for somebody else's."""
+    waiting_email: str = ""
+    """An address that the server took but has not applied (RequireEmailVerification); it is not sent again."""
     withheld: bool = False
     deactivated_by_us: bool = False
 

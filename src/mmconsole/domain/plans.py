@@ -1,0 +1,350 @@
+"""Plans: what a sync will do, as data.
+
+`plan_user` decides for one user from what the database and the server said; nobody else decides. A plan that was
+applied leaves nothing to plan. What is not known for certain never becomes a removal.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from mmconsole.domain.accounts import Account, AccountChanges, AccountId
+from mmconsole.domain.text import EMAIL_LIMIT, fitting_name, is_legal_username
+from mmconsole.domain.tokens import Health, Token, TokenId, TokenRecord
+from mmconsole.domain.users import User, UserId
+
+LOCALE_LIMIT: Final = 5
+"""Characters of a locale the server takes."""
+_ADDRESS: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+\Z")
+
+
+class Kind(StrEnum):
+    """What a step does, in the order in which a user's steps are applied."""
+
+    CREATE = "create account"
+    LINK = "link"
+    REACTIVATE = "reactivate"
+    UPDATE = "update"
+    JOIN = "join team"
+    ADOPT = "adopt token"
+    GENERATE = "generate token"
+    REVOKE = "revoke token"
+    DEACTIVATE = "deactivate"
+
+
+REMOVING: Final = frozenset({Kind.REVOKE, Kind.DEACTIVATE})
+"""What the guard counts."""
+
+
+class Finding(StrEnum):
+    """Why a user needs no step, or may get none."""
+
+    UNCHANGED = "unchanged"
+    LEFT = "left alone"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class UserPlan:
+    """What will be done for one user: steps, or a finding that says why there are none."""
+
+    user_id: UserId
+    digest: str = ""
+    """`User.digest` when it was planned; a step is skipped when the row says something else by then."""
+    steps: tuple[Kind, ...] = ()
+    finding: Finding | None = None
+    health: Health | None = None
+    """What a finding says of the token; None leaves it."""
+    why: str = ""
+    """The reason and the cure, for people."""
+
+    @property
+    def removes(self) -> bool:
+        return not REMOVING.isdisjoint(self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator and the settings allow."""
+
+    reactivate: bool = True
+    deactivate: bool = False
+    update_username: bool = False
+    teams: bool = False
+    """Whether membership of linked users is checked again (`--teams`)."""
+    confirmed: frozenset[UserId] = frozenset()
+    """Users whose link to an existing account the operator confirmed (`--link-existing`)."""
+    confirm_all: bool = False
+
+    def confirms(self, user_id: UserId) -> bool:
+        return self.confirm_all or user_id in self.confirmed
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the server and the database said about one batch of users."""
+
+    accounts: Mapping[AccountId, Account] = field(default_factory=dict)
+    """Accounts that were asked for, or changed since the last look. A linked account not in here has not changed."""
+    gone: frozenset[AccountId] = frozenset()
+    """Linked accounts that a complete answer did not have."""
+    by_address: Mapping[str, Account] = field(default_factory=dict)
+    """Accounts by lower-case address, for users without a link."""
+    tokens: Mapping[TokenId, Token] | None = None
+    """All tokens of the batch's accounts; None when they were not read."""
+    shared_addresses: frozenset[UserId] = frozenset()
+    """Users whose address another row has too."""
+    claimed: Mapping[AccountId, UserId] = field(default_factory=dict)
+    """Who holds the link to an account, for accounts that users without a link point at."""
+    outside_teams: frozenset[AccountId] = frozenset()
+    """Linked accounts that miss a configured team; only with `--teams`."""
+
+
+def plan_user(user: User, record: TokenRecord | None, seen: Seen, rules: Rules) -> UserPlan:
+    """Decide what one user needs."""
+    if not user.active:
+        return _plan_leaver(user, record, seen, rules)
+    if user.id in seen.shared_addresses:
+        return _conflict(user, "another row has the same e-mail address: correct one of them in the application")
+    if not is_address(user.address):
+        return _conflict(user, "no usable e-mail address: enter one in the application")
+    if record is None or record.account_id is None:
+        return _plan_newcomer(user, record, seen, rules)
+    return _plan_linked(user, record, record.account_id, seen, rules)
+
+
+def plan_removed(record: TokenRecord, rules: Rules) -> UserPlan:
+    """Decide what follows from a row that is gone. The caller has looked for it by its key."""
+    deactivate = rules.deactivate and record.account_id is not None and not record.deactivated_by_us
+    steps = _farewell(record, deactivate=deactivate)
+    if not steps:
+        return UserPlan(record.user_id, finding=Finding.UNCHANGED)
+    return UserPlan(record.user_id, steps=steps, why="the row was deleted")
+
+
+def _farewell(record: TokenRecord, *, deactivate: bool) -> tuple[Kind, ...]:
+    wanted = ((Kind.REVOKE, record.token_id is not None), (Kind.DEACTIVATE, deactivate))
+    return tuple(kind for kind, needed in wanted if needed)
+
+
+def is_address(address: str | None) -> bool:
+    """Whether Mattermost would take this as an e-mail address (at most 128 characters, one @, no spaces)."""
+    return address is not None and len(address) <= EMAIL_LIMIT and bool(_ADDRESS.match(address))
+
+
+def changes_for(user: User, account: Account, rules: Rules, *, waiting_email: str = "") -> AccountChanges:
+    """The fields of an account that differ from what the application says.
+
+    An address the application has not verified is never pushed to an existing account.
+    """
+    email = user.address if user.email_verified and user.address != waiting_email else None
+    username = user.username.lower() if rules.update_username and user.username else None
+    return AccountChanges(
+        email=_if_other(email, account.email.lower()),
+        username=_if_other(username if username and is_legal_username(username) else None, account.username),
+        first_name=_if_other(fitting_name(user.first_name), account.first_name),
+        last_name=_if_other(fitting_name(user.last_name), account.last_name),
+        locale=_if_other(locale_of(user), account.locale),
+    )
+
+
+def locale_of(user: User) -> str | None:
+    """The user's locale in Mattermost's spelling (`pt_BR` → `pt-BR`), or None when there is none it would take."""
+    locale = (user.locale or "").strip().replace("_", "-")
+    return locale if 0 < len(locale) <= LOCALE_LIMIT else None
+
+
+def _if_other(wanted: str | None, current: str) -> str | None:
+    return None if wanted is None or wanted == current else wanted
+
+
+# ── one case each ────────────────────────────────────────────────────────────────────────────────
+
+
+def _plan_leaver(user: User, record: TokenRecord | None, seen: Seen, rules: Rules) -> UserPlan:
+    """The application says this user is inactive or deleted: our token goes, the account only if that is wanted."""
+    if record is None or record.account_id is None:
+        return UserPlan(user.id, finding=Finding.UNCHANGED)
+    account = seen.accounts.get(record.account_id)
+    deactivate = rules.deactivate and not record.deactivated_by_us and not (account and _untouchable(account))
+    steps = _farewell(record, deactivate=deactivate)
+    if not steps:
+        return UserPlan(user.id, finding=Finding.UNCHANGED)
+    return UserPlan(user.id, user.digest, steps, why="inactive in the application")
+
+
+def _untouchable(account: Account) -> bool:
+    return account.privileged or not account.active
+
+
+def _plan_newcomer(user: User, record: TokenRecord | None, seen: Seen, rules: Rules) -> UserPlan:
+    """A user without a link: link the account that is theirs, or make one."""
+    account = seen.by_address.get(user.address or "")
+    named = AccountId(user.stored_account_id) if user.stored_account_id else None
+    if named and (account is None or account.id != named):
+        if not rules.confirms(user.id) or named not in seen.accounts:
+            return _conflict(user, f"the row names the account {named}, whose address is another one", _CONFIRM)
+        account = seen.accounts[named]
+    if account is None:
+        return _steps(user, record, Kind.CREATE, Kind.JOIN)
+    if (why := _why_not_linked(user, account, seen, rules)) is not None:
+        return why
+    return _steps(user, record, Kind.LINK, Kind.JOIN)
+
+
+_CONFIRM: Final = "if that account is theirs, say `sync USER --link-existing`"
+
+
+def _why_not_linked(user: User, account: Account, seen: Seen, rules: Rules) -> UserPlan | None:
+    if account.foreign:
+        return _conflict(user, f"the address belongs to a bot or remote account (@{account.username})")
+    if account.privileged:
+        return _denied(user, account)
+    if (holder := seen.claimed.get(account.id)) is not None and holder != user.id:
+        return _conflict(user, f"the account @{account.username} is linked to the user {holder} already")
+    if not account.active:
+        return _conflict(user, f"the account @{account.username} is deactivated: reactivate it on the server first")
+    if not user.email_verified and not rules.confirms(user.id):
+        return _conflict(
+            user, f"@{account.username} has this address, which the application has not verified", _CONFIRM
+        )
+    return None
+
+
+def _plan_linked(user: User, record: TokenRecord, account_id: AccountId, seen: Seen, rules: Rules) -> UserPlan:
+    if seen.claimed.get(account_id, user.id) != user.id:
+        return _conflict(user, f"the account is linked to the user {seen.claimed[account_id]} too")
+    if account_id in seen.gone:
+        if rules.confirms(user.id):
+            return _steps(user, None, Kind.CREATE, Kind.JOIN)
+        return _conflict(user, "the account is gone from the server", "for a new one say `sync USER --link-existing`")
+    account = seen.accounts.get(account_id)
+    if account is not None and account.privileged:
+        return _denied(user, account)
+    steps: list[Kind] = []
+    if account is not None and not account.active:
+        if not (record.deactivated_by_us and rules.reactivate):
+            why = "the account is deactivated on the server: reactivate it there if that was a mistake"
+            return UserPlan(user.id, user.digest, finding=Finding.LEFT, health=Health.INACTIVE, why=why)
+        steps.append(Kind.REACTIVATE)
+    if account is not None and changes_for(user, account, rules, waiting_email=record.waiting_email).named():
+        steps.append(Kind.UPDATE)
+    if account_id in seen.outside_teams:
+        steps.append(Kind.JOIN)
+    return _with_token(user, record, account_id, seen, steps)
+
+
+def _with_token(user: User, record: TokenRecord, account_id: AccountId, seen: Seen, steps: list[Kind]) -> UserPlan:
+    held = _token_finding(user, record, account_id, seen)
+    if isinstance(held, Kind):
+        steps.append(held)
+    if steps:
+        return UserPlan(user.id, user.digest, tuple(steps))
+    if isinstance(held, UserPlan):
+        return held
+    return UserPlan(user.id, finding=Finding.UNCHANGED)
+
+
+def _token_finding(user: User, record: TokenRecord, account_id: AccountId, seen: Seen) -> Kind | UserPlan | None:
+    """What the user's token needs: a step, a finding, or nothing."""
+    if record.withheld:
+        why = "withheld: an operator revoked the token, or somebody disabled it on the server"
+        health = Health.DISABLED if record.health is Health.DISABLED else Health.WITHHELD
+        return UserPlan(user.id, user.digest, finding=Finding.LEFT, health=health, why=why)
+    if record.token_id is None:
+        return Kind.ADOPT if user.has_stored_token else Kind.GENERATE
+    if not user.has_stored_token:
+        return Kind.GENERATE
+    if seen.tokens is None:
+        return None
+    token = seen.tokens.get(record.token_id)
+    if token is None:
+        return Kind.GENERATE
+    if token.account_id != account_id:
+        return _conflict(user, "the stored token belongs to another account")
+    if not token.active:
+        why = "the token was disabled on the server; a new one only when an operator asks: `generate USER`"
+        return UserPlan(user.id, user.digest, finding=Finding.LEFT, health=Health.DISABLED, why=why)
+    return None
+
+
+def _steps(user: User, record: TokenRecord | None, *first: Kind) -> UserPlan:
+    """The steps of a newcomer: account, teams, then the token unless it is withheld."""
+    if record is not None and record.withheld:
+        return UserPlan(user.id, user.digest, first)
+    last = Kind.ADOPT if user.has_stored_token and Kind.LINK in first else Kind.GENERATE
+    return UserPlan(user.id, user.digest, (*first, last))
+
+
+def _conflict(user: User, why: str, cure: str = "") -> UserPlan:
+    text = f"{why}; {cure}" if cure else why
+    return UserPlan(user.id, user.digest, finding=Finding.CONFLICT, health=Health.CONFLICT, why=text)
+
+
+def _denied(user: User, account: Account) -> UserPlan:
+    why = f"@{account.username} has administrator rights: such an account gets no token, no update and no link"
+    return UserPlan(user.id, user.digest, finding=Finding.CONFLICT, health=Health.DENIED, why=why)
+
+
+# ── forecast and guard ───────────────────────────────────────────────────────────────────────────
+
+_CALLS: Final = {
+    Kind.CREATE: 1,
+    Kind.LINK: 2,
+    Kind.REACTIVATE: 1,
+    Kind.UPDATE: 1,
+    Kind.JOIN: 1,
+    Kind.ADOPT: 3,
+    Kind.GENERATE: 3,
+    Kind.REVOKE: 2,
+    Kind.DEACTIVATE: 2,
+}
+_SECONDS: Final = {
+    Kind.CREATE: 1 / 16,
+    Kind.JOIN: 1 / 58,
+    Kind.GENERATE: 1 / 300,
+}
+"""What a 11.6.0 on two cores needs when eight are under way; everything else is about 1/500."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a plan will cause. `seconds` is for a server on two cores."""
+
+    users: int = 0
+    steps: Mapping[Kind, int] = field(default_factory=dict)
+    calls: int = 0
+    seconds: float = 0.0
+    mails: int = 0
+    removals: int = 0
+
+
+def forecast(plans: Iterable[UserPlan], *, teams: int = 1, mails_tokens: bool = False) -> Forecast:
+    """Add up what plans will cause; `teams` is how many each newcomer joins."""
+    counts: Counter[Kind] = Counter()
+    users = removals = 0
+    for plan in plans:
+        counts.update(plan.steps)
+        users += bool(plan.steps)
+        removals += plan.removes
+    return forecast_of(counts, users=users, removals=removals, teams=teams, mails_tokens=mails_tokens)
+
+
+def forecast_of(counts: Mapping[Kind, int], *, users: int, removals: int, teams: int, mails_tokens: bool) -> Forecast:
+    weighted = {kind: count * (teams if kind is Kind.JOIN else 1) for kind, count in counts.items()}
+    return Forecast(
+        users=users,
+        steps={kind: counts[kind] for kind in Kind if counts.get(kind)},
+        calls=sum(_CALLS[kind] * count for kind, count in weighted.items()),
+        seconds=sum(_SECONDS.get(kind, 1 / 500) * count for kind, count in weighted.items()),
+        mails=counts.get(Kind.GENERATE, 0) if mails_tokens else 0,
+        removals=removals,
+    )
+
+
+def allowed_removals(users: int, *, floor: int, percent: float) -> int:
+    """How many removals the guard lets pass in 24 hours: the larger of a floor and a share of all users."""
+    return max(floor, int(users * percent / 100))
