@@ -33,6 +33,7 @@
     │   ├── DatabaseUnreachable
     │   ├── DatabaseBusy
     │   ├── DatabaseFull
+    │   ├── DatabaseReadOnly
     │   ├── NotMigrated
     │   ├── NewerSchema
     │   ├── TableMissing
@@ -54,6 +55,7 @@
     │   ├── CannotOpen
     │   └── OtherForm
     ├── UserUnknown                     1
+    ├── AmbiguousName                   2
     ├── TokenRejected                   1
     ├── GuardTripped                    4
     ├── TooManyMails                    4
@@ -264,6 +266,10 @@ class DatabaseFull(DatabaseError):
     """The database {database} has no room left on its disk. Nothing was changed; make room and try again."""
 
 
+class DatabaseReadOnly(DatabaseError):
+    """The database {database} cannot be written: {why}. Check the rights of its file and folder."""
+
+
 class NotMigrated(DatabaseError):
     """The database {database} has not been prepared yet ({missing}). Run `mmconsole migrate`."""
 
@@ -367,6 +373,13 @@ class UserUnknown(MmconsoleError):
     """There is no user `{name}` in the users table (looked at id, e-mail and username)."""
 
     http_status = 404
+
+
+class AmbiguousName(MmconsoleError):
+    """`{name}` fits several users: {ids}. Say which one by its id."""
+
+    exit_code = 2
+    http_status = 409
 
 
 class TokenRejected(MmconsoleError):

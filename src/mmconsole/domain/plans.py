@@ -66,6 +66,34 @@ class UserPlan:
         return not REMOVING.isdisjoint(self.steps)
 
 
+class Outcome(StrEnum):
+    """What became of one user in a run: every user is in exactly one of these or has a finding."""
+
+    CREATED = "created"
+    LINKED = "linked"
+    REACTIVATED = "reactivated"
+    UPDATED = "updated"
+    GENERATED = "token generated"
+    ADOPTED = "token adopted"
+    JOINED = "team joined"
+    REMOVED = "revoked"
+    WAITING = "waiting at the server"
+    KEPT = "kept"
+    """The plan thought the token gone, but asked by its id the server knows it."""
+    SKIPPED = "skipped"
+    CONFLICT = "conflict"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one user's steps ended, with the reason and the cure where there is something to say."""
+
+    user_id: UserId
+    outcome: Outcome
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the operator and the settings allow."""
@@ -254,10 +282,11 @@ def _token_finding(user: User, record: TokenRecord, account_id: AccountId, seen:
         why = "withheld: an operator revoked the token, or somebody disabled it on the server"
         health = Health.DISABLED if record.health is Health.DISABLED else Health.WITHHELD
         return UserPlan(user.id, user.digest, finding=Finding.LEFT, health=health, why=why)
-    if record.token_id is None:
-        return Kind.ADOPT if user.has_stored_token else Kind.GENERATE
     if not user.has_stored_token:
         return Kind.GENERATE
+    if record.token_id is None:
+        # An adopted token whose id could not be told among several stays as it is.
+        return None if record.health is Health.OK else Kind.ADOPT
     if seen.tokens is None:
         return None
     token = seen.tokens.get(record.token_id)

@@ -67,5 +67,6 @@ def numbered_username(name: str, number: int) -> str:
 
 def fitting_name(name: str) -> str:
     """A first or last name as the server takes it: no control characters, no outer space, at most 64 characters."""
-    clean = "".join(c for c in name if unicodedata.category(c) != "Cc")
+    # Half a surrogate pair is no character, and no JSON of ours could carry it.
+    clean = "".join(c for c in name if unicodedata.category(c) not in {"Cc", "Cs"})
     return clean.strip()[:NAME_LIMIT].strip()

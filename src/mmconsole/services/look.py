@@ -1,0 +1,213 @@
+"""Looking: what the application and the server say right now, batch by batch, so that memory stays flat."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from mmconsole.database import Database, Scratch
+from mmconsole.domain.accounts import Account, AccountId, TeamId
+from mmconsole.domain.plans import Rules, Seen, UserPlan, plan_removed, plan_user
+from mmconsole.domain.tokens import Token, TokenId, TokenRecord
+from mmconsole.domain.users import User, UserId
+from mmconsole.mattermost import MattermostClient
+
+T = TypeVar("T")
+N = TypeVar("N")
+Row = tuple[User, TokenRecord | None]
+
+BATCH: Final = 5_000
+"""Ids in one `POST /users/ids`: 145 KB of the 300,000 bytes that a body may have (seen on 11.6.0)."""
+_PAGE: Final = 200
+_AT_ONCE: Final = 8
+"""Pages read at once: a server on two cores is not faster with more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One user's decision, with the row it was made from (no user when the row is gone)."""
+
+    plan: UserPlan
+    user: User | None
+    record: TokenRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What a look is for."""
+
+    ids: tuple[UserId, ...] | None = None
+    """Named users; None means all."""
+    missing: bool = False
+    since: int | None = None
+    """The server's time of the last look in ms; None compares everything."""
+
+    @property
+    def everything(self) -> bool:
+        return self.ids is None and not self.missing
+
+
+class Look:
+    """One pass over the users in an aim."""
+
+    def __init__(  # noqa: PLR0913 - the parts meet in sync.py
+        self,
+        database: Database,
+        client: MattermostClient,
+        scratch: Scratch,
+        *,
+        aim: Aim,
+        rules: Rules,
+        teams: Mapping[TeamId, str],
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._scratch = scratch
+        self._aim = aim
+        self._rules = rules
+        self._teams = teams
+        self._shared: frozenset[UserId] = frozenset()
+        self._listed_accounts = False
+
+    async def batches(self, *, advance: Callable[[int], None]) -> AsyncIterator[list[Planned]]:
+        """Plan everybody in the aim; `advance` hears how many users were read."""
+        self._shared = await self._database.read(lambda db: db.roster.emails_held_twice())
+        if self._aim.everything:
+            await self._list_tokens()
+        if self._aim.ids is None:
+            await self._list_accounts()
+        async for rows in self._pages():
+            advance(len(rows))
+            yield await self._plan(rows)
+        if self._aim.everything:
+            async for records in self._removed():
+                yield [Planned(plan_removed(record, self._rules), None, record) for record in records]
+
+    # ── the application's side ───────────────────────────────────────────────────────────────────
+
+    async def _pages(self) -> AsyncIterator[list[Row]]:
+        if self._aim.ids is not None:
+            ids = self._aim.ids
+            yield await self._database.read(lambda db: db.roster.rows(ids))
+            return
+        page = asyncio.create_task(self._page(None))
+        try:
+            while rows := await page:
+                # The next page is read while the server is asked about this one.
+                page = asyncio.create_task(self._page(rows[-1][0].id))
+                yield rows
+        finally:
+            page.cancel()
+
+    async def _page(self, after: UserId | None) -> list[Row]:
+        missing = self._aim.missing
+        return await self._database.read(lambda db: db.roster.page(after, BATCH, missing_only=missing))
+
+    async def _removed(self) -> AsyncIterator[list[TokenRecord]]:
+        records = await self._gone_after(None)
+        while records:
+            yield records
+            records = await self._gone_after(records[-1].user_id)
+
+    async def _gone_after(self, after: UserId | None) -> list[TokenRecord]:
+        return await self._database.read(lambda db: db.roster.removed(after, BATCH))
+
+    # ── the server's side ────────────────────────────────────────────────────────────────────────
+
+    async def _list_tokens(self) -> None:
+        async for tokens in _all_pages(self._client.tokens_page):
+            await self._scratch.add_tokens(tokens)
+
+    async def _list_accounts(self) -> None:
+        """Read the whole list of accounts when that is cheaper than asking for each unlinked user by address."""
+        unlinked = await self._database.read(lambda db: db.roster.count_unlinked())
+        if unlinked <= _PAGE or await self._client.count_accounts() / _PAGE > unlinked / 4:
+            return
+        async for accounts in _all_pages(self._client.accounts_page):
+            await self._scratch.add_accounts(accounts)
+        self._listed_accounts = True
+
+    async def _plan(self, rows: list[Row]) -> list[Planned]:
+        seen = await self._see(rows)
+        rules = self._rules
+        return [Planned(plan_user(user, record, seen, rules), user, record) for user, record in rows]
+
+    async def _see(self, rows: Sequence[Row]) -> Seen:
+        linked = [(user, record, record.account_id) for user, record in rows if record and record.account_id]
+        unlinked = [user for user, record in rows if not (record and record.account_id) and user.active]
+        compare = [account for user, record, account in linked if self._must_compare(user, record)]
+        rest = [account for user, record, account in linked if not self._must_compare(user, record)]
+        accounts, by_address = await asyncio.gather(self._accounts(compare, rest), self._by_address(unlinked))
+        named = [AccountId(user.stored_account_id) for user in unlinked if user.stored_account_id]
+        accounts |= await self._asked(named)
+        return Seen(
+            accounts=accounts,
+            gone=frozenset(compare) - accounts.keys(),
+            by_address=by_address,
+            tokens=await self._tokens([record for _, record, _ in linked]),
+            shared_addresses=self._shared,
+            claimed=await self._claims([*by_address.values(), *(accounts[i] for i in named if i in accounts)]),
+            outside_teams=await self._outside([account for _, _, account in linked]),
+        )
+
+    def _must_compare(self, user: User, record: TokenRecord) -> bool:
+        return self._aim.since is None or not record.pushed_digest or record.pushed_digest != user.digest
+
+    async def _accounts(self, compare: list[AccountId], rest: list[AccountId]) -> dict[AccountId, Account]:
+        asked, changed = await asyncio.gather(
+            self._asked(compare), self._client.accounts_by_ids(rest, since=self._aim.since)
+        )
+        return asked | {account.id: account for account in changed}
+
+    async def _asked(self, ids: list[AccountId]) -> dict[AccountId, Account]:
+        return {account.id: account for account in await self._client.accounts_by_ids(ids)}
+
+    async def _by_address(self, unlinked: list[User]) -> dict[str, Account]:
+        addresses = [user.address for user in unlinked if user.address]
+        if self._listed_accounts:
+            return await self._scratch.accounts_by_email(addresses)
+        found = await _at_once(self._client.find_account_by_email, addresses)
+        return {account.email.lower(): account for account in found if account is not None}
+
+    async def _tokens(self, records: list[TokenRecord]) -> Mapping[TokenId, Token] | None:
+        ids = [record.token_id for record in records if record.token_id]
+        if self._aim.everything:
+            return await self._scratch.tokens_by_id(ids)
+        if self._aim.missing:
+            return None
+        found = await _at_once(self._client.find_token, ids)
+        return {token.id: token for token in found if token is not None}
+
+    async def _claims(self, accounts: Iterable[Account]) -> Mapping[AccountId, UserId]:
+        ids = [account.id for account in accounts]
+        return await self._database.read(lambda db: db.tokens.holders(ids)) if ids else {}
+
+    async def _outside(self, ids: list[AccountId]) -> frozenset[AccountId]:
+        """Who misses one of the configured teams; asked only with `--teams`."""
+        if not self._rules.teams:
+            return frozenset()
+        outside: set[AccountId] = set()
+        for team_id in self._teams:
+            outside |= set(ids) - await self._client.team_members(team_id, ids)
+        return frozenset(outside)
+
+
+async def _all_pages(fetch: Callable[[int], Awaitable[list[T]]]) -> AsyncIterator[list[T]]:
+    """All pages of a list, a few at once; the first short page is the last."""
+    first = await fetch(0)
+    yield first
+    page, full = 1, len(first) == _PAGE
+    while full:
+        for rows in await asyncio.gather(*(fetch(number) for number in range(page, page + _AT_ONCE))):
+            if rows:
+                yield rows
+            full = full and len(rows) == _PAGE
+        page += _AT_ONCE
+
+
+async def _at_once(call: Callable[[N], Awaitable[T]], names: Sequence[N]) -> list[T]:
+    """Ask about many names; the client keeps the number under way within what the server takes."""
+    found: list[T] = []
+    for start in range(0, len(names), 256):
+        found += await asyncio.gather(*map(call, names[start : start + 256]))
+    return found

@@ -1,0 +1,90 @@
+"""The way to the Mattermost server: opened when first needed, checked once, closed with the core."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from mmconsole.config import Settings
+from mmconsole.database import Database
+from mmconsole.domain.accounts import ServerFacts
+from mmconsole.domain.secrets import Secret
+from mmconsole.errors import AdminTokenTooWeak, TokensSwitchedOff
+from mmconsole.mattermost import MattermostClient, open_client
+from mmconsole.secrets import admin_token
+
+
+class Server:
+    """One client for the whole process.
+
+    The admin token is fetched at the first call, not at the start: commands that only read the database need none.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        *,
+        load_token: Callable[[Settings], Secret] = admin_token.load,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._load_token = load_token
+        self._stack = AsyncExitStack()
+        self._opening = asyncio.Lock()
+        self._client: MattermostClient | None = None
+        self._facts: ServerFacts | None = None
+
+    async def client(self) -> MattermostClient:
+        """The client, after the server was seen to be ours, and the token to be an administrator's.
+
+        Raises AdminTokenTooWeak, AdminTokenDead, TokensSwitchedOff, OtherServer, and what opening can raise.
+        """
+        async with self._opening:
+            if self._client is None:
+                self._client = await self._open()
+        return self._client
+
+    async def facts(self) -> ServerFacts:
+        await self.client()
+        if self._facts is None:
+            message = "a client is only kept with its facts"
+            raise AssertionError(message)
+        return self._facts
+
+    async def bind(self) -> None:
+        """Remember that this database belongs to this server; called before the first write."""
+        facts = await self.facts()
+        url = self._settings.server
+        await self._database.write(lambda tx: tx.meta.bind_server(diagnostic_id=facts.diagnostic_id, url=url))
+
+    async def aclose(self) -> None:
+        await self._stack.aclose()
+        self._client = None
+
+    async def _open(self) -> MattermostClient:
+        values = self._settings.values.mattermost
+        url = self._settings.server
+        # The keyring may hang until its deadline; the loop must go on meanwhile.
+        token = await asyncio.to_thread(self._load_token, self._settings)
+        client = await self._stack.enter_async_context(
+            open_client(
+                url,
+                token,
+                timeout=values.timeout,
+                max_concurrency=values.max_concurrency,
+                allow_http=values.allow_http,
+            )
+        )
+        await self._check(client)
+        return client
+
+    async def _check(self, client: MattermostClient) -> None:
+        whoami = await client.whoami()
+        if "system_admin" not in whoami.roles.split():
+            raise AdminTokenTooWeak(username=f"@{whoami.username}", server=self._settings.server)
+        self._facts = await client.facts()
+        # A bot's token goes on working while tokens are switched off, and can say so (seen on 11.6.0).
+        if self._facts.tokens_enabled is False:
+            raise TokensSwitchedOff(server=self._settings.server)
+        found, url = self._facts.diagnostic_id, self._settings.server
+        await self._database.read(lambda db: db.meta.check_server(diagnostic_id=found, url=url))
