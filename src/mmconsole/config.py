@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
+from urllib.parse import urlsplit
 
 import platformdirs
 import yaml
@@ -29,12 +30,16 @@ PREFIX: Final = "MMCONSOLE_"
 DEFAULT_PROFILE: Final = "default"
 _FILE_LIMIT: Final = 1_000_000
 _NODE_LIMIT: Final = 10_000
+_DEPTH_LIMIT: Final = 8
 _OTHER_VARIABLES: Final = frozenset(
     {"MMCONSOLE_CONFIG", "MMCONSOLE_PROFILE", "MMCONSOLE_ADMIN_TOKEN", "MMCONSOLE_SEAL_KEYS"}
 )
 _TEST_PREFIX: Final = "MMCONSOLE_TEST_"
 _SECRET_KEY: Final = re.compile(r"(^|[._])(token|secret|password|pat|key)$")
 _SECRET_VALUE: Final = re.compile(r"[a-z0-9]{26}\Z")
+_NOT_TO_SHOW: Final = re.compile(r"://\S*@|[A-Za-z0-9+/=_-]{20,}")
+"""A password in an address, and whatever may be a token or a key."""
+_NAMES_A_VARIABLE: Final = ("admin_token.variable", "seal.variable")
 
 SecretSource = Literal["keyring", "credential", "file", "environment"]
 Storage = Literal["sealed", "plain"]
@@ -55,7 +60,7 @@ class MattermostSettings(Section):
     def _address(cls, url: str | None) -> str | None:
         if url is None:
             return None
-        if not re.match(r"https?://[^/\s?#@]+(/[^\s?#]*)?\Z", url):
+        if not re.match(r"https?://[^/\s?#@]+(/[^\s?#]*)?\Z", url) or not _has_host_and_port(url):
             message = "it must look like https://chat.example.org or https://example.org/chat"
             raise ValueError(message)
         return url.rstrip("/")
@@ -206,7 +211,7 @@ def load_settings(
     written = _read_file(path) if path else {}
     chosen = profile or environment.get("MMCONSOLE_PROFILE") or _chosen_in(written)
     given = _for_profile(written, chosen, path)
-    given |= _from_environment(environment)
+    given |= _from_environment(environment, secrets_in=_named_variables(written, environment))
     given |= {key: _Given(value, flag) for key, (flag, value) in (flags or {}).items()}
     return Settings(chosen, _validated(given), _origins(given), path)
 
@@ -219,6 +224,14 @@ def leaf_keys() -> tuple[str, ...]:
 def variable_of(key: str) -> str:
     """The environment variable of a setting, as MMCONSOLE_SYNC_TEAMS."""
     return PREFIX + key.replace(".", "_").upper()
+
+
+def _has_host_and_port(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def user_config_file() -> Path:
@@ -239,7 +252,7 @@ def _find_file(environment: Mapping[str, str]) -> Path | None:
 def _read_file(path: Path) -> dict[str, _Given]:
     """A YAML file as dotted keys with file:line, without aliases blowing up."""
     root = _compose(path)
-    if root is None:
+    if root is None or root.tag == "tag:yaml.org,2002:null":
         return {}
     if not isinstance(root, yaml.MappingNode):
         raise UnreadableSettings(where=path, why="it must be a mapping of sections")
@@ -247,13 +260,20 @@ def _read_file(path: Path) -> dict[str, _Given]:
     for count, (key, node) in enumerate(_walk(root, "", path)):
         if count > _NODE_LIMIT:
             raise UnreadableSettings(where=path, why="it has too many values")
-        found[key] = _Given(_construct(node, path), _where(path, node))
+        if key in found:
+            raise UnreadableSettings(where=_where(path, node), why=f"`{key}` stands here a second time")
+        if not isinstance(node, yaml.MappingNode):
+            found[key] = _Given(_construct(node, path), _where(path, node))
+        elif not node.value:
+            found[key] = _Given(None, _where(path, node))
     return found
 
 
 def _compose(path: Path) -> yaml.Node | None:
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            # One more than the limit, and never all of a path that has no end.
+            text = file.read(_FILE_LIMIT + 1)
     except (OSError, UnicodeDecodeError) as fault:
         why = getattr(fault, "strerror", None) or "it is not UTF-8 text"
         raise UnreadableSettings(where=path, why=why) from fault
@@ -263,29 +283,40 @@ def _compose(path: Path) -> yaml.Node | None:
         return yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as fault:
         line = fault.problem_mark.line + 1 if fault.problem_mark else 1
-        raise UnreadableSettings(where=f"{path}:{line}", why=f"not YAML: {fault.problem}") from fault
+        # Neither what it quotes nor the excerpt it carries: the line that cannot be read may be a secret.
+        problem = re.sub(r"'[^']{3,}'|\"[^\"]{3,}\"", "…", fault.problem or "")
+        raise UnreadableSettings(where=f"{path}:{line}", why=f"not YAML: {problem}") from None
+    except (RecursionError, ValueError) as fault:
+        raise UnreadableSettings(where=path, why="it is nested too deeply to be read") from fault
     except yaml.YAMLError as fault:
         raise UnreadableSettings(where=path, why="not YAML: it has characters that YAML does not allow") from fault
 
 
 def _walk(node: yaml.MappingNode, prefix: str, path: Path) -> Iterator[tuple[str, yaml.Node]]:
+    """Every key below a node, those of mappings too: aliases can make a small file visit endlessly many."""
     seen = set()
+    if prefix.count(".") > _DEPTH_LIMIT:
+        raise UnreadableSettings(where=_where(path, node), why="it is nested too deeply to be settings")
     for key_node, value in node.value:
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise UnreadableSettings(where=_where(path, key_node), why="the name of a setting must be a word")
         key = prefix + str(key_node.value)
         if key in seen:
             raise UnreadableSettings(where=_where(path, key_node), why=f"`{key}` stands here a second time")
         seen.add(key)
+        yield key, value
         if isinstance(value, yaml.MappingNode):
             yield from _walk(value, f"{key}.", path)
-        else:
-            yield key, value
 
 
 def _construct(node: yaml.Node, path: Path) -> Any:  # noqa: ANN401 - a YAML value is anything
+    if isinstance(node, yaml.SequenceNode) and not all(isinstance(one, yaml.ScalarNode) for one in node.value):
+        raise UnreadableSettings(where=_where(path, node), why="a list of settings holds single values")
     try:
         return yaml.SafeLoader("").construct_object(node, deep=True)
-    except yaml.YAMLError as fault:
-        raise UnreadableSettings(where=_where(path, node), why="this value cannot be read") from fault
+    except (yaml.YAMLError, ValueError, LookupError):
+        # The fault carries the value, which may be a secret.
+        raise UnreadableSettings(where=_where(path, node), why="this value cannot be read") from None
 
 
 def _where(path: Path, node: yaml.Node) -> str:
@@ -297,7 +328,7 @@ def _where(path: Path, node: yaml.Node) -> str:
 
 def _chosen_in(written: Mapping[str, _Given]) -> str:
     named = written.get("profile")
-    return str(named.value) if named else DEFAULT_PROFILE
+    return str(named.value) if named and named.value is not None else DEFAULT_PROFILE
 
 
 def _for_profile(written: Mapping[str, _Given], profile: str, path: Path | None) -> dict[str, _Given]:
@@ -308,7 +339,7 @@ def _for_profile(written: Mapping[str, _Given], profile: str, path: Path | None)
     if profile != DEFAULT_PROFILE and profile not in names:
         known = ", ".join([DEFAULT_PROFILE, *names])
         raise UnknownProfile(where=path or "no settings file", profile=profile, known=known)
-    plain = {key: given for key, given in written.items() if key != "profile" and not key.startswith("profiles.")}
+    plain = {key: given for key, given in written.items() if key.split(".")[0] not in {"profile", "profiles"}}
     own = f"profiles.{profile}."
     plain |= {key.removeprefix(own): given for key, given in written.items() if key.startswith(own)}
     for key, given in _all_named(written):
@@ -319,7 +350,11 @@ def _for_profile(written: Mapping[str, _Given], profile: str, path: Path | None)
 def _all_named(written: Mapping[str, _Given]) -> Iterator[tuple[str, _Given]]:
     """Every setting of every profile, so that a mistake in a profile shows before the day it is used."""
     for key, given in written.items():
-        if key.startswith("profiles."):
+        of_profile = key.split(".")[0] == "profiles"
+        if of_profile and key.count(".") < 2:  # noqa: PLR2004 - profiles.<name>.<key>
+            if given.value is not None:
+                yield key, given
+        elif of_profile:
             yield ".".join(key.split(".")[2:]), given
         elif key != "profile":
             yield key, given
@@ -346,11 +381,19 @@ def _nearest(key: str, known: tuple[str, ...]) -> str:
     return f" (did you mean `{close[0]}`?)" if close else ""
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[str, _Given]:
+def _named_variables(written: Mapping[str, _Given], environment: Mapping[str, str]) -> frozenset[str]:
+    """The variables that hold secrets because a setting of some profile says so."""
+    in_file = {str(given.value) for key, given in written.items() if key.endswith(_NAMES_A_VARIABLE)}
+    return frozenset(in_file | {environment.get(variable_of(key), "") for key in _NAMES_A_VARIABLE})
+
+
+def _from_environment(environment: Mapping[str, str], *, secrets_in: frozenset[str]) -> dict[str, _Given]:
     by_variable = {variable_of(key): key for key in leaf_keys()}
     given = {}
     for variable, text in environment.items():
-        if not variable.startswith(PREFIX) or variable in _OTHER_VARIABLES or variable.startswith(_TEST_PREFIX):
+        if not variable.startswith(PREFIX) or variable.startswith(_TEST_PREFIX):
+            continue
+        if variable in _OTHER_VARIABLES | secrets_in:
             continue
         if variable in by_variable:
             given[by_variable[variable]] = _Given(_parsed(text, variable), variable)
@@ -366,9 +409,12 @@ def _parsed(text: str, variable: str) -> Any:  # noqa: ANN401 - a YAML value is 
     if variable.endswith(("_URL", "_FILE")):
         return text
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as fault:
-        raise UnreadableSettings(where=variable, why="its value is not YAML") from fault
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, LookupError, RecursionError):
+        raise UnreadableSettings(where=variable, why="its value is not YAML") from None
+    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, list | dict) for one in value)):
+        raise UnreadableSettings(where=variable, why="it must be a single value or a list of them")
+    return value
 
 
 def _validated(given: Mapping[str, _Given]) -> Values:
@@ -383,7 +429,8 @@ def _validated(given: Mapping[str, _Given]) -> Values:
     try:
         return Values.model_validate(_without_empty_sections(tree))
     except ValidationError as fault:
-        raise _first_mistake(fault, given) from fault
+        # Not `from fault`: it shows the value, which may be a secret.
+        raise _first_mistake(fault, given) from None
 
 
 def _without_empty_sections(tree: dict[str, Any]) -> dict[str, Any]:
@@ -398,7 +445,7 @@ def _first_mistake(fault: ValidationError, given: Mapping[str, _Given]) -> Setti
     key = next((".".join(parts[:n]) for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in known), ".".join(parts))
     one = given.get(key)
     where = one.origin if one else "settings"
-    shown = "this" if one is None else f"`{str(one.value)[:60]}`"
+    shown = "this" if one is None or _NOT_TO_SHOW.search(str(one.value)) else f"`{str(one.value)[:60]}`"
     why = mistake["msg"].removeprefix("Value error, ")
     return InvalidSetting(where=where, key=key, value=shown, why=why[:1].lower() + why[1:])
 

@@ -19,6 +19,8 @@ Row = tuple[User, TokenRecord | None]
 BATCH: Final = 5_000
 """Ids in one `POST /users/ids`: 145 KB of the 300,000 bytes that a body may have (seen on 11.6.0)."""
 _PAGE: Final = 200
+_FEW: Final = 8
+"""So many unlinked users are asked for by address without thinking about it."""
 _AT_ONCE: Final = 8
 """Pages read at once: a server on two cores is not faster with more."""
 
@@ -121,7 +123,7 @@ class Look:
     async def _list_accounts(self) -> None:
         """Read the whole list of accounts when that is cheaper than asking for each unlinked user by address."""
         unlinked = await self._database.read(lambda db: db.roster.count_unlinked())
-        if unlinked <= _PAGE or await self._client.count_accounts() / _PAGE > unlinked / 4:
+        if unlinked < _FEW or await self._client.count_accounts() / _PAGE > unlinked / 4:
             return
         async for accounts in _all_pages(self._client.accounts_page):
             await self._scratch.add_accounts(accounts)

@@ -255,7 +255,7 @@ class Sync:
     async def _batches(self, brief: _Brief, shown: Progress) -> AsyncIterator[list[Planned]]:
         shown.stage("comparing", await self._total(brief.aim))
         client = await self._server.client()
-        async with open_scratch() as scratch:
+        with open_scratch() as scratch:
             look = Look(self._database, client, scratch, aim=brief.aim, rules=brief.rules, teams=brief.teams)
             async for batch in look.batches(advance=shown.advance):
                 yield batch

@@ -1,0 +1,123 @@
+"""A plain connection: statements go to the driver as they are, rows come back to be read by index.
+
+Statements are written with `?`; other drivers get their own placeholder. Hot paths run thousands of them a second,
+so there is nothing between a repository and the driver but this class.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from functools import lru_cache
+from typing import Any, Final, TypeVar, cast
+
+from sqlalchemy import Engine
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+T = TypeVar("T")
+
+Row = tuple[Any, ...]
+IN_LIST: Final = 500
+"""Values per IN list: well below every driver's limit, and long enough that the round trips do not count."""
+
+
+class Dialect:
+    """What the databases spell differently."""
+
+    __slots__ = ("_prepare", "name")
+
+    def __init__(self, engine: Engine) -> None:
+        self.name: str = engine.dialect.name
+        self._prepare = engine.dialect.identifier_preparer
+
+    @property
+    def sqlite(self) -> bool:
+        return self.name == "sqlite"
+
+    def quote(self, identifier: str) -> str:
+        """A table or column name of the application; a schema may stand before the table's name."""
+        return ".".join(self._prepare.quote_identifier(part) for part in identifier.split("."))
+
+    def as_text(self, expression: str) -> str:
+        return f"CAST({expression} AS {'CHAR' if self.name == 'mysql' else 'TEXT'})"
+
+    def folded(self, expression: str) -> str:
+        """The expression trimmed and in lower case, for comparing."""
+        return f"mmconsole_fold({expression})" if self.sqlite else f"LOWER(TRIM({expression}))"
+
+    def upsert(self, table: str, keys: Sequence[str], columns: Sequence[str]) -> str:
+        """INSERT, or UPDATE of the columns where the keys exist. Without columns what exists is left as it is."""
+        names = (*keys, *columns)
+        insert = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks(len(names))})"  # noqa: S608 - our own names
+        if self.name == "mysql":
+            changes = ", ".join(f"{column} = VALUES({column})" for column in columns or keys[:1])
+            return f"{insert} ON DUPLICATE KEY UPDATE {changes}"
+        if not columns:
+            return f"{insert} ON CONFLICT DO NOTHING"
+        changes = ", ".join(f"{column} = excluded.{column}" for column in columns)
+        return f"{insert} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
+
+
+class Connection:
+    """One connection and its dialect. Belongs to one thread."""
+
+    __slots__ = ("_driver", "dialect")
+
+    def __init__(self, driver: DBAPIConnection, dialect: Dialect) -> None:
+        self._driver = driver
+        self.dialect = dialect
+
+    def rows(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
+        with closing(self._driver.cursor()) as cursor:
+            cursor.execute(self._spelled(statement), values)
+            return cast("list[Row]", cursor.fetchall())
+
+    def row(self, statement: str, values: Sequence[object] = ()) -> Row | None:
+        with closing(self._driver.cursor()) as cursor:
+            cursor.execute(self._spelled(statement), values)
+            return cast("Row | None", cursor.fetchone())
+
+    def number(self, statement: str, values: Sequence[object] = ()) -> int:
+        """The one number a statement answers; 0 for NULL."""
+        row = self.row(statement, values)
+        return int(row[0] or 0) if row else 0
+
+    def run(self, statement: str, values: Sequence[object] = ()) -> int:
+        """Run a change. Returns how many rows it met."""
+        with closing(self._driver.cursor()) as cursor:
+            cursor.execute(self._spelled(statement), values)
+            return int(cursor.rowcount)
+
+    def run_many(self, statement: str, many: Iterable[Sequence[object]]) -> int:
+        """Run a change for each set of values. Returns how many rows were met."""
+        with closing(self._driver.cursor()) as cursor:
+            cursor.executemany(self._spelled(statement), list(many))
+            return max(int(cursor.rowcount), 0)
+
+    def insert(self, statement: str, values: Sequence[object] = ()) -> int:
+        """Run an INSERT into a table that numbers its rows (`id`). Returns the number."""
+        if self.dialect.name == "postgresql":
+            return self.number(f"{statement} RETURNING id", values)
+        with closing(self._driver.cursor()) as cursor:
+            cursor.execute(self._spelled(statement), values)
+            return int(cursor.lastrowid)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is still open: SQLite ends it by itself when, say, its disk is full."""
+        return bool(getattr(self._driver, "in_transaction", True))
+
+    def _spelled(self, statement: str) -> str:
+        return statement if self.dialect.sqlite else _spelled(statement)
+
+
+@lru_cache(maxsize=1024)
+def _spelled(statement: str) -> str:
+    return statement.replace("%", "%%").replace("?", "%s")
+
+
+def marks(count: int) -> str:
+    """`?, ?, ?`"""
+    return ", ".join("?" * count)
+
+
+def chunks(many: Sequence[T], size: int = IN_LIST) -> Iterable[Sequence[T]]:
+    return (many[start : start + size] for start in range(0, len(many), size))

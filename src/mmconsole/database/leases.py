@@ -1,0 +1,94 @@
+"""Leases: who may do something now, with a number that only grows.
+
+A process that slept through its lease wakes up with an old number, and every fenced write refuses it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from mmconsole.database.connection import Connection
+from mmconsole.database.times import moment_of, stored
+from mmconsole.errors import LeaseLost
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A lease that was granted."""
+
+    name: str
+    holder: str
+    fence: int
+    acquired_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseHeld:
+    """Somebody else has it."""
+
+    name: str
+    holder: str
+    since: datetime
+    until: datetime
+
+
+class LeaseRepository:
+    __slots__ = ("_connection", "_make")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        columns = ("name", "holder", "fence", "acquired_at", "expires_at")
+        self._make = connection.dialect.upsert("mmconsole_leases", columns, ())
+
+    def acquire(self, name: str, *, holder: str, now: datetime, ttl: timedelta) -> Lease | LeaseHeld:
+        """Take a lease that is free or has run out; nobody's is extended by asking again."""
+        self._connection.run(self._make, (name, None, 0, 0, 0))
+        until = stored(now + ttl)
+        taken = self._connection.run(
+            "UPDATE mmconsole_leases SET holder = ?, fence = fence + 1, acquired_at = ?, expires_at = ?"
+            " WHERE name = ? AND (holder IS NULL OR expires_at <= ?)",
+            (holder, stored(now), until, name, stored(now)),
+        )
+        state = self._state(name)
+        if taken:
+            return state
+        return LeaseHeld(name, state.holder, state.acquired_at, state.expires_at)
+
+    def renew(self, name: str, fence: int, *, now: datetime, ttl: timedelta) -> bool:
+        """Extend our lease. False when somebody took it over, which ends our right to go on."""
+        return bool(
+            self._connection.run(
+                "UPDATE mmconsole_leases SET expires_at = ? WHERE name = ? AND fence = ? AND holder IS NOT NULL",
+                (stored(now + ttl), name, fence),
+            )
+        )
+
+    def release(self, name: str, fence: int) -> None:
+        """Give it back; without effect when it is no longer ours. The number stays, so that it goes on growing."""
+        self._connection.run(
+            "UPDATE mmconsole_leases SET holder = NULL, expires_at = 0 WHERE name = ? AND fence = ?", (name, fence)
+        )
+
+    def find(self, name: str, *, now: datetime) -> Lease | None:
+        """The lease as it is held now; None when it is free or has run out."""
+        row = self._connection.row(
+            "SELECT 1 FROM mmconsole_leases WHERE name = ? AND holder IS NOT NULL AND expires_at > ?",
+            (name, stored(now)),
+        )
+        return self._state(name) if row else None
+
+    def demand(self, name: str, fence: int) -> None:
+        """Raises LeaseLost unless the lease still has this number: the first line of a fenced write."""
+        found = self._connection.row(
+            "SELECT 1 FROM mmconsole_leases WHERE name = ? AND fence = ? AND holder IS NOT NULL", (name, fence)
+        )
+        if not found:
+            raise LeaseLost(lease=name)
+
+    def _state(self, name: str) -> Lease:
+        row = self._connection.row(
+            "SELECT name, holder, fence, acquired_at, expires_at FROM mmconsole_leases WHERE name = ?", (name,)
+        )
+        if row is None:
+            raise LeaseLost(lease=name)
+        return Lease(row[0], row[1] or "", row[2], moment_of(row[3]), moment_of(row[4]))

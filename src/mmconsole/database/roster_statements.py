@@ -1,0 +1,133 @@
+"""The statements of the roster, written once for the names the settings give."""
+
+# ruff: noqa: S608 - names come from the settings and are quoted; values are always parameters
+
+from dataclasses import dataclass
+from typing import Final
+
+from mmconsole.config import UsersTable
+from mmconsole.database.connection import Dialect
+from mmconsole.database.tokens import COLUMNS
+
+RECORD_AT: Final = 11
+"""Where our record begins in a joined row."""
+_NOES: Final = "'', '0', 'f', 'false', 'n', 'no', 'off'"
+
+
+@dataclass(frozen=True, slots=True)
+class Paged:
+    """A statement for the first page and for those after a key."""
+
+    first: str
+    next: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """`{marks}` and `{changes}` are filled in when it is known how many there are."""
+
+    page: Paged
+    missing: Paged
+    by_ids: str
+    find: str
+    count: str
+    count_missing: str
+    count_unlinked: str
+    emails_held_twice: str
+    usernames_held_twice: str | None
+    linked_records: str
+    existing: str
+    envelopes: str
+    held: Paged
+    store: str
+    ours: dict[str, str]
+
+
+def statements_for(dialect: Dialect, names: UsersTable) -> Statements:
+    return _Writer(dialect, names).write()
+
+
+class _Writer:
+    def __init__(self, dialect: Dialect, names: UsersTable) -> None:
+        self.dialect = dialect
+        self.names = names
+        self.table = _escaped(dialect.quote(names.table))
+        self.id = self.column("id")
+        self.token = self.column("token")
+
+    def column(self, field: str) -> str:
+        """The mapped column of the users table `u`; NULL where there is none."""
+        name = getattr(self.names, field)
+        return f"u.{_escaped(self.dialect.quote(name))}" if name else "NULL"
+
+    def write(self) -> Statements:
+        has_token = f"({self.token} IS NOT NULL AND {self.token} <> '')"
+        key = self.dialect.as_text(self.id)
+        source = f"{self.table} u LEFT JOIN mmconsole_tokens t ON t.user_id = {key}"
+        select = f"SELECT {self._selected(has_token)} FROM {source}"
+        held = f"SELECT {self.id}, {self.token} FROM {self.table} u"
+        missing = f"(NOT {has_token} OR t.token_id IS NULL) AND {self._active()}"
+        return Statements(
+            page=self._paged(select),
+            missing=self._paged(select, missing),
+            by_ids=f"{select} WHERE {self.id} IN ({{marks}})",
+            find=_filled(self._find()),
+            count=_filled(f"SELECT COUNT(*) FROM {self.table} u"),
+            count_missing=_filled(f"SELECT COUNT(*) FROM {source} WHERE {missing}"),
+            count_unlinked=_filled(f"SELECT COUNT(*) FROM {source} WHERE t.account_id IS NULL AND {self._active()}"),
+            emails_held_twice=_filled(self._held_twice("email")),
+            usernames_held_twice=_filled(self._held_twice("username")) if self.names.username else None,
+            linked_records=f"SELECT {COLUMNS} FROM mmconsole_tokens"
+            " WHERE account_id IS NOT NULL AND user_id > ? ORDER BY user_id LIMIT ?",
+            existing=f"SELECT {self.id} FROM {self.table} u WHERE {self.id} IN ({{marks}})",
+            envelopes=f"{held} WHERE {has_token} AND {self.id} IN ({{marks}})",
+            held=self._paged(held, has_token),
+            store=f"UPDATE {self.table} SET {{changes}} WHERE {self.id.removeprefix('u.')} = ?",
+            ours={field: self.dialect.quote(getattr(self.names, field)) for field in ("account_id", "token")},
+        )
+
+    def _selected(self, has_token: str) -> str:
+        first = "name" if self.names.first_name is None and self.names.last_name is None else "first_name"
+        fields = ("id", "email", "email_verified_at", "username", first, "last_name", "locale", "active", "deleted_at")
+        ours = ", ".join(f"t.{column.strip()}" for column in COLUMNS.split(","))
+        return f"{', '.join(map(self.column, fields))}, {self.column('account_id')}, {has_token}, {ours}"
+
+    def _paged(self, select: str, condition: str = "1 = 1") -> Paged:
+        order = f"ORDER BY {self.id} LIMIT ?"
+        return Paged(
+            _filled(f"{select} WHERE {condition} {order}"),
+            _filled(f"{select} WHERE {self.id} > ? AND {condition} {order}"),
+        )
+
+    def _active(self) -> str:
+        """Not deleted, and not said to be inactive: the same as `User.active`."""
+        conditions = [f"{self.column('deleted_at')} IS NULL"]
+        if self.names.active:
+            active = self.column("active")
+            word = f"LOWER({self.dialect.as_text(active)})"
+            conditions.append(f"({active} IS NULL OR {word} NOT IN ({_NOES}))")
+        return " AND ".join(conditions)
+
+    def _find(self) -> str:
+        conditions = [f"{self.dialect.folded(self.column('email'))} = ?"]
+        if self.names.username:
+            conditions.append(f"{self.dialect.folded(self.column('username'))} = ?")
+        return f"SELECT {self.id} FROM {self.table} u WHERE {' OR '.join(conditions)} ORDER BY {self.id}"
+
+    def _held_twice(self, field: str) -> str:
+        folded = self.dialect.folded(self.column(field))
+        there = f"{self.column('deleted_at')} IS NULL AND {self.column(field)} IS NOT NULL"
+        shared = f"SELECT {folded} AS held FROM {self.table} u WHERE {there} GROUP BY 1 HAVING COUNT(*) > 1"
+        return (
+            f"SELECT {self.id} FROM {self.table} u JOIN ({shared}) s ON s.held = {folded}"
+            f" WHERE {there} AND s.held <> ''"
+        )
+
+
+def _escaped(name: str) -> str:
+    """Braces of a name must survive `format`."""
+    return name.replace("{", "{{").replace("}", "}}")
+
+
+def _filled(statement: str) -> str:
+    return statement.format()

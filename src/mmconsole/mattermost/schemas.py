@@ -1,0 +1,181 @@
+"""What Mattermost's answers look like, and how they become values of the domain.
+
+Decoded and checked by msgspec in one pass: unknown fields are skipped, absent ones have defaults, a wrong type is a
+fault of its own. As seen on 11.6.0.
+"""
+
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct, field
+from msgspec.json import Decoder
+
+from mmconsole.domain.accounts import Account, AccountId, Team, TeamId
+from mmconsole.domain.tokens import Token, TokenId
+
+Id = Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class AppError(Struct, gc=False):
+    """A refusal of Mattermost's own. The message is localised, so only the id counts."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=200)]
+    status_code: int
+
+
+class AccountRow(Struct, gc=False):
+    id: Id
+    username: str
+    email: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    nickname: str = ""
+    locale: str = ""
+    roles: str = ""
+    auth_service: str = ""
+    is_bot: bool = False
+    remote_id: str | None = None
+    create_at: int = 0
+    update_at: int = 0
+    delete_at: int = 0
+    email_verified: bool = False
+
+
+class TokenRow(Struct, gc=False):
+    id: Id
+    user_id: Id
+    is_active: bool
+    description: str = ""
+    expires_at: int = 0
+
+
+class NewTokenRow(Struct, gc=False):
+    id: Id
+    user_id: Id
+    token: Annotated[str, Meta(min_length=1, max_length=64)]
+    description: str
+    is_active: bool = True
+    expires_at: int = 0
+
+    def __repr__(self) -> str:
+        return f"NewTokenRow(id={self.id!r})"
+
+
+class SessionRow(Struct, gc=False):
+    id: Id
+    user_id: Id
+    props: dict[str, str] | None = None
+    create_at: int = 0
+    last_activity_at: int = 0
+    expires_at: int = 0
+
+
+class TeamRow(Struct, gc=False):
+    id: Id
+    name: str
+    display_name: str = ""
+    delete_at: int = 0
+
+
+class TeamMemberRow(Struct, gc=False):
+    team_id: Id
+    user_id: Id
+    delete_at: int = 0
+
+
+class StatsRow(Struct, gc=False):
+    total_users_count: int
+
+
+class StatusRow(Struct, gc=False):
+    status: str
+
+
+class ClientConfig(Struct, gc=False):
+    """Everything in it is text. What is not told to this caller is absent."""
+
+    version: str = field(default="", name="Version")
+    diagnostic_id: str = field(default="", name="DiagnosticId")
+    site_url: str = field(default="", name="SiteURL")
+    tokens_enabled: str | None = field(default=None, name="EnableUserAccessTokens")
+    max_token_days: str = field(default="", name="MaximumPersonalAccessTokenLifetimeDays")
+    require_email_verification: str = field(default="", name="RequireEmailVerification")
+    minimum_length: str = field(default="", name="PasswordMinimumLength")
+    lowercase: str = field(default="", name="PasswordRequireLowercase")
+    uppercase: str = field(default="", name="PasswordRequireUppercase")
+    number: str = field(default="", name="PasswordRequireNumber")
+    symbol: str = field(default="", name="PasswordRequireSymbol")
+
+
+class EmailSettings(Struct, gc=False):
+    smtp_host: str | None = field(default=None, name="SMTPServer")
+    smtp_port: str | None = field(default=None, name="SMTPPort")
+
+
+class TeamSettings(Struct, gc=False):
+    max_users_per_team: int | None = field(default=None, name="MaxUsersPerTeam")
+
+
+class PasswordSettings(Struct, gc=False):
+    minimum_length: int = field(default=8, name="MinimumLength")
+    lowercase: bool = field(default=False, name="Lowercase")
+    uppercase: bool = field(default=False, name="Uppercase")
+    number: bool = field(default=False, name="Number")
+    symbol: bool = field(default=False, name="Symbol")
+
+
+class ServerConfig(Struct, gc=False):
+    """The administrator's configuration. Parts that this caller may not see are null or absent."""
+
+    email: EmailSettings | None = field(default=None, name="EmailSettings")
+    team: TeamSettings | None = field(default=None, name="TeamSettings")
+    password: PasswordSettings | None = field(default=None, name="PasswordSettings")
+
+
+ACCOUNT: Final = Decoder(AccountRow)
+ACCOUNTS: Final = Decoder(list[AccountRow])
+TOKEN: Final = Decoder(TokenRow)
+TOKENS: Final = Decoder(list[TokenRow])
+NEW_TOKEN: Final = Decoder(NewTokenRow)
+SESSIONS: Final = Decoder(list[SessionRow])
+TEAM: Final = Decoder(TeamRow)
+TEAMS: Final = Decoder(list[TeamRow])
+TEAM_MEMBER: Final = Decoder(TeamMemberRow)
+TEAM_MEMBERS: Final = Decoder(list[TeamMemberRow])
+STATS: Final = Decoder(StatsRow)
+STATUS: Final = Decoder(StatusRow)
+CLIENT_CONFIG: Final = Decoder(ClientConfig)
+SERVER_CONFIG: Final = Decoder(ServerConfig)
+
+
+def account_of(row: AccountRow, *, written: bool = False) -> Account:
+    """An account. Only the answer to a write tells whether the address is verified, and names it only when true."""
+    return Account(
+        AccountId(row.id),
+        row.username,
+        row.email,
+        row.first_name,
+        row.last_name,
+        row.nickname,
+        row.locale,
+        row.roles,
+        row.auth_service,
+        row.is_bot,
+        row.remote_id or "",
+        row.create_at,
+        row.update_at,
+        row.delete_at,
+        row.email_verified if written else None,
+    )
+
+
+def token_of(row: TokenRow | NewTokenRow) -> Token:
+    return Token(TokenId(row.id), AccountId(row.user_id), row.description, row.is_active, row.expires_at)
+
+
+def team_of(row: TeamRow) -> Team:
+    return Team(TeamId(row.id), row.name, row.display_name, row.delete_at)
+
+
+def is_ok(row: StatusRow) -> bool:
+    """Whether the server says that it is done; a page of a proxy with status 200 does not."""
+    return row.status == "OK"

@@ -1,0 +1,44 @@
+"""Calls about teams, all made as administrator: people cannot join a closed team by themselves."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from mmconsole.domain.accounts import AccountId, Team, TeamId
+from mmconsole.mattermost import schemas
+from mmconsole.mattermost.exchange import Exchange
+from mmconsole.mattermost.routes import Effect, Route
+
+_BY_NAME: Final = Route("GET", "/teams/name/{name}", schemas.TEAM)
+_JOIN: Final = Route("POST", "/teams/{team_id}/members", schemas.TEAM_MEMBER, Effect.AGAIN)
+_MEMBERS: Final = Route("POST", "/teams/{team_id}/members/ids", schemas.TEAM_MEMBERS)
+
+
+class TeamCalls:
+    _exchange: Exchange
+
+    async def team_by_name(self, name: str) -> Team:
+        """A team by the name in its address. Raises NotFound."""
+        wanted = name.lower()
+        return schemas.team_of(await self._exchange.ask(_BY_NAME, wanted, about=lambda row: row.name == wanted))
+
+    async def join_team(self, team_id: TeamId, account_id: AccountId) -> None:
+        """Make an account a member, also when it is one already. Raises TeamFull, NotFound, Refused."""
+        await self._exchange.ask(
+            _JOIN,
+            team_id,
+            body={"team_id": team_id, "user_id": account_id},
+            about=lambda row: (row.team_id, row.user_id) == (team_id, account_id),
+        )
+
+    async def team_members(self, team_id: TeamId, account_ids: Sequence[AccountId]) -> set[AccountId]:
+        """Those of these accounts that are members of the team."""
+        if not account_ids:
+            return set()
+        asked = frozenset(account_ids)
+        rows = await self._exchange.ask(
+            _MEMBERS,
+            team_id,
+            body=account_ids,
+            about=lambda rows: all(row.team_id == team_id and row.user_id in asked for row in rows),
+        )
+        return {AccountId(row.user_id) for row in rows if not row.delete_at}

@@ -1,0 +1,180 @@
+"""The simulated server behind a socket: in this event loop, in a thread of its own, or for a whole process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import uvicorn
+import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from mmconsole.simulator.app import Simulator
+from mmconsole.simulator.delivery import DROP
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator
+
+    from uvicorn._types import ASGI3Application
+
+    from mmconsole.simulator.options import SimulatorOptions
+
+LOOPBACK = "127.0.0.1"
+
+
+class _Protocol(HttpToolsProtocol):
+    """Puts into the scope what ASGI has no word for: a way to close the connection without an answer.
+
+    A handler that raises, or returns without an answer, does not do it: uvicorn then sends a 500.
+    """
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {DROP: {"now": self.transport.close}}
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to whoever owns the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A simulated server that can be reached."""
+
+    url: str
+    simulator: Simulator
+
+
+@asynccontextmanager
+async def serve(simulator: Simulator, host: str = LOOPBACK, port: int = 0) -> AsyncIterator[str]:
+    """Serve within the running event loop. Yields the URL; port 0 takes a free one."""
+    listener = socket.create_server((host, port), backlog=2048)
+    server = _Server(_config(simulator))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started:
+            if task.done():
+                await task
+            await asyncio.sleep(0.005)
+        yield f"http://{host}:{listener.getsockname()[1]}{simulator.options.base}"
+    finally:
+        await _stop(server, task)
+
+
+def _config(simulator: Simulator) -> uvicorn.Config:
+    return uvicorn.Config(
+        cast("ASGI3Application", simulator.app),
+        interface="asgi3",
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+    )
+
+
+async def _stop(server: uvicorn.Server, task: asyncio.Task[None]) -> None:
+    """Close at once: a call that hangs on purpose must not hold up the end of a test."""
+    server.should_exit = server.force_exit = True
+    for hanging in list(server.server_state.tasks):
+        hanging.cancel()
+    await task
+    for connection in list(server.server_state.connections):
+        if connection.transport is not None:
+            connection.transport.abort()
+    await asyncio.sleep(0)
+
+
+@contextmanager
+def serve_in_thread(
+    simulated: Simulator | SimulatorOptions | None = None, *, host: str = LOOPBACK, port: int = 0
+) -> Iterator[Running]:
+    """Serve from a thread with its own event loop, for code that is not asynchronous."""
+    simulator = simulated if isinstance(simulated, Simulator) else Simulator(simulated)
+    thread = _Thread(simulator, host, port)
+    thread.start()
+    try:
+        yield Running(thread.wait_for_url(), simulator)
+    finally:
+        thread.stop()
+
+
+class _Thread(threading.Thread):
+    """One server, one loop, one thread."""
+
+    def __init__(self, simulator: Simulator, host: str, port: int) -> None:
+        super().__init__(name="mattermost-simulator", daemon=True)
+        self._simulator = simulator
+        self._address = host, port
+        self._ready = threading.Event()
+        self._url = ""
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended: asyncio.Event | None = None
+
+    def run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._serve())
+        except BaseException as failure:  # noqa: BLE001 - told to the thread that waits for the URL
+            self._failure = failure
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+        async with serve(self._simulator, *self._address) as url:
+            self._url = url
+            self._ready.set()
+            await self._ended.wait()
+
+    def wait_for_url(self) -> str:
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+        return self._url
+
+    def stop(self) -> None:
+        if self._loop is not None and self._ended is not None and self.is_alive():
+            self._loop.call_soon_threadsafe(self._ended.set)
+        self.join()
+
+
+def run(
+    options: SimulatorOptions,
+    host: str = LOOPBACK,
+    port: int = 0,
+    announce: Callable[[str, Simulator], None] | None = None,
+) -> None:
+    """Serve until Ctrl-C or SIGTERM, then return quietly. `announce` is called once the socket is open."""
+    simulator = Simulator(options)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve_until_told(simulator, host, port, announce))
+
+
+async def _serve_until_told(
+    simulator: Simulator, host: str, port: int, announce: Callable[[str, Simulator], None] | None
+) -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    async with serve(simulator, host, port) as url:
+        if announce is not None:
+            announce(url, simulator)
+        await ended.wait()

@@ -1,0 +1,268 @@
+"""One thread writes, in groups."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mmconsole.config import Settings
+from mmconsole.database import Database, EmbeddedUser, Transaction, address, migrate, open_database
+from mmconsole.domain.activity import Activity
+from mmconsole.errors import DatabaseBusy, DatabaseError, DatabaseFull, DatabaseReadOnly
+
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+
+def happened(verb: str) -> Activity:
+    return Activity(NOW, "me@test", verb)
+
+
+async def verbs(database: Database) -> list[str]:
+    return [one.verb for one in await database.read(lambda db: db.activity.page(limit=1000, after_id=0))]
+
+
+async def test_sixty_four_changes_at_once_are_one_commit(database: Database) -> None:
+    await database.write(lambda tx: tx.activity.add(happened("opened")))
+    before = database.commits
+
+    numbers = await asyncio.gather(
+        *(database.write(lambda tx, n=n: tx.activity.add(happened(f"change {n}"))) for n in range(64))
+    )
+
+    assert database.commits - before == 1
+    assert numbers == sorted(numbers)
+
+
+async def test_more_changes_than_a_group_holds_are_all_made_in_order(database: Database) -> None:
+    before = database.commits
+
+    await asyncio.gather(*(database.write(lambda tx, n=n: tx.activity.add(happened(str(n)))) for n in range(200)))
+
+    assert await verbs(database) == [str(n) for n in range(200)]
+    assert database.commits - before == 4
+
+
+async def test_what_comes_during_a_commit_waits_for_the_next_one(database: Database) -> None:
+    async def worker(name: int) -> None:
+        for n in range(20):
+            await database.write(lambda tx, n=n: tx.activity.add(happened(f"{name}.{n}")))
+
+    before = database.commits
+    await asyncio.gather(*(worker(name) for name in range(16)))
+
+    assert len(await verbs(database)) == 320
+    assert database.commits - before <= 60
+
+
+async def test_the_loop_is_woken_once_for_a_group(database: Database) -> None:
+    loop = asyncio.get_running_loop()
+    woken = []
+    wake = loop.call_soon_threadsafe
+    loop.call_soon_threadsafe = lambda *args, **more: (woken.append(1), wake(*args, **more))[1]  # type: ignore[method-assign]
+
+    await asyncio.gather(*(database.write(lambda tx: tx.activity.add(happened("x"))) for _ in range(64)))
+
+    loop.call_soon_threadsafe = wake  # type: ignore[method-assign]
+    assert len(woken) == 1
+
+
+async def test_a_change_that_fails_leaves_the_others_of_its_group_alone(database: Database) -> None:
+    def fails(tx: Transaction) -> None:
+        tx.activity.add(happened("undone"))
+        message = "no"
+        raise KeyError(message)
+
+    results = await asyncio.gather(
+        database.write(lambda tx: tx.activity.add(happened("first"))),
+        database.write(fails),
+        database.write(lambda tx: tx.activity._connection.run("INSERT INTO mmconsole_meta VALUES (NULL, NULL)")),
+        database.write(lambda tx: tx.activity.add(happened("last"))),
+        return_exceptions=True,
+    )
+
+    assert isinstance(results[1], KeyError)
+    assert type(results[2]) is DatabaseError
+    assert "NOT NULL" in str(results[2])
+    assert await verbs(database) == ["first", "last"]
+
+
+async def test_several_statements_of_one_change_are_stored_together_or_not_at_all(database: Database) -> None:
+    def half(tx: Transaction) -> None:
+        tx.meta.set("half", "yes")
+        tx.activity._connection.run("nonsense")
+
+    with pytest.raises(DatabaseError):
+        await database.write(half)
+
+    assert await database.read(lambda db: db.meta.get("half")) is None
+
+
+async def test_a_caller_is_told_after_its_change_is_in_the_file(database: Database) -> None:
+    await database.write(lambda tx: tx.meta.set("told", "yes"))
+
+    with closing(sqlite3.connect(database.name)) as other:
+        assert other.execute("SELECT value FROM mmconsole_meta WHERE name = 'told'").fetchall() == [("yes",)]
+
+
+async def test_a_caller_who_gives_up_does_not_disturb_the_group(database: Database) -> None:
+    gone = asyncio.create_task(database.write(lambda tx: tx.activity.add(happened("given up"))))
+    stays = asyncio.create_task(database.write(lambda tx: tx.activity.add(happened("stays"))))
+    await asyncio.sleep(0)
+    gone.cancel()
+
+    await stays
+
+    assert "stays" in await verbs(database)
+    assert gone.cancelled() or (await asyncio.wait([gone])) and gone.cancelled()
+
+
+async def test_closing_makes_the_changes_that_wait(embedded: Settings) -> None:
+    migrate(embedded)
+    async with open_database(embedded) as database:
+        waiting = [
+            asyncio.create_task(database.write(lambda tx, n=n: tx.activity.add(happened(str(n))))) for n in range(100)
+        ]
+        await asyncio.sleep(0)
+    await asyncio.gather(*waiting)
+
+    async with open_database(embedded) as database:
+        assert len(await verbs(database)) == 100
+    with pytest.raises(DatabaseError, match="writer has stopped"):
+        await database.write(lambda tx: tx.activity.add(happened("late")))
+    with pytest.raises(DatabaseError, match="closed"):
+        await database.read(lambda db: db.activity.last_id())
+
+
+async def test_everybody_who_waits_is_failed_when_the_writer_dies(database: Database) -> None:
+    def die(_tx: Transaction) -> None:
+        raise SystemExit
+
+    results = await asyncio.wait_for(
+        asyncio.gather(
+            *(database.write(lambda tx, n=n: tx.activity.add(happened(str(n)))) for n in range(3)),
+            database.write(die),
+            *(database.write(lambda tx, n=n: tx.activity.add(happened(str(n)))) for n in range(100)),
+            return_exceptions=True,
+        ),
+        timeout=10,
+    )
+
+    assert all(isinstance(result, DatabaseError) for result in results)
+    assert await verbs(database) == []
+    with pytest.raises(DatabaseError, match="writer has stopped"):
+        await database.write(lambda tx: tx.activity.add(happened("late")))
+
+
+async def test_a_change_may_raise_what_no_future_can_carry(database: Database) -> None:
+    with pytest.raises(RuntimeError, match="ran out"):
+        await database.write(lambda _tx: next(iter([])))
+
+    await database.write(lambda tx: tx.activity.add(happened("goes on")))
+
+
+async def test_a_full_disk_fails_the_change_and_heals(database: Database) -> None:
+    def limit(tx: Transaction, pages: int) -> None:
+        tx.activity._connection.run(f"PRAGMA max_page_count = {pages}")
+
+    await database.write(lambda tx: limit(tx, 1))  # SQLite never goes below what there is
+    big = Activity(NOW, "me@test", "too much", detail="x" * 1_000_000)
+
+    results = await asyncio.gather(
+        *(database.write(lambda tx: tx.activity.add(big)) for _ in range(3)), return_exceptions=True
+    )
+
+    assert [type(result) for result in results] == [DatabaseFull] * 3
+    await database.write(lambda tx: limit(tx, 1_000_000))
+    await database.write(lambda tx: tx.activity.add(big))
+    assert await verbs(database) == ["too much"]
+
+
+async def test_a_database_locked_by_another_program_is_busy_for_the_whole_group(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(embedded)
+    monkeypatch.setattr(address, "BUSY_TIMEOUT", 0.2)
+    async with open_database(embedded) as database:
+        with closing(sqlite3.connect(database.name, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+
+            results = await asyncio.gather(
+                *(database.write(lambda tx: tx.activity.add(happened("x"))) for _ in range(3)), return_exceptions=True
+            )
+
+        assert [type(result) for result in results] == [DatabaseBusy] * 3
+        await database.write(lambda tx: tx.activity.add(happened("later")))
+        assert await verbs(database) == ["later"]
+
+
+async def test_a_short_lock_of_another_program_is_waited_for(database: Database) -> None:
+    with closing(sqlite3.connect(database.name, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.create_task(database.write(lambda tx: tx.activity.add(happened("waited"))))
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        other.execute("COMMIT")
+
+    await asyncio.wait_for(waiting, timeout=5)
+
+
+async def test_two_open_databases_write_to_one_file(database: Database, embedded: Settings) -> None:
+    async with open_database(embedded) as second:
+        await asyncio.gather(
+            *(one.write(lambda tx: tx.activity.add(happened("x"))) for one in (database, second) for _ in range(100))
+        )
+
+    assert len(await verbs(database)) == 200
+
+
+async def test_a_query_cannot_write(database: Database) -> None:
+    with pytest.raises(DatabaseReadOnly):
+        await database.read(lambda db: db.activity.add(happened("x")))
+
+    assert await verbs(database) == []
+
+
+async def test_a_query_sees_one_moment_although_a_change_comes_in_between(database: Database) -> None:
+    started, go_on = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def twice(db: Transaction) -> tuple[int, int]:
+        first = db.activity.last_id()
+        loop.call_soon_threadsafe(started.set)
+        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(10)
+        return first, db.activity.last_id()
+
+    asking = asyncio.create_task(database.read(twice))  # type: ignore[arg-type]
+    await started.wait()
+    await database.write(lambda tx: tx.activity.add(happened("in between")))
+    go_on.set()
+
+    assert await asking == (0, 0)
+
+
+async def test_many_queries_at_once_are_all_answered(database: Database) -> None:
+    await database.write(lambda tx: tx.roster.add_many([EmbeddedUser(f"{n}@x.org") for n in range(50)]))
+
+    counts = await asyncio.gather(*(database.read(lambda db: db.roster.count()) for _ in range(200)))
+
+    assert set(counts) == {50}
+
+
+async def test_a_query_that_fails_leaves_its_thread_usable(database: Database) -> None:
+    for fault in (ValueError("x"), SystemExit()):
+        for _ in range(6):
+            with pytest.raises((ValueError, DatabaseError)):
+                await database.read(lambda _db, fault=fault: (_ for _ in ()).throw(fault))
+
+    assert await database.read(lambda db: db.activity.last_id()) == 0
+
+
+async def test_moments_come_back_exactly(database: Database) -> None:
+    moments = [NOW + timedelta(microseconds=n * 7919) for n in range(200)]
+    await database.write(lambda tx: tx.activity.add_many(Activity(at, "me@test", "x") for at in moments))
+
+    found = await database.read(lambda db: db.activity.page(limit=500, after_id=0))
+
+    assert [one.at for one in found] == moments

@@ -1,0 +1,68 @@
+"""Servers that misbehave on a real socket, and a way to see every byte they got."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+Behaviour = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class RawServer:
+    """Reads whole requests, remembers them, and leaves each to the next behaviour; the last one stays."""
+
+    def __init__(self, *behaviours: Behaviour) -> None:
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.url = ""
+        self._behaviours = list(behaviours)
+
+    async def serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while not writer.is_closing():
+                request = await _read_request(reader)
+                self.requests.append(request)
+                behave = self._behaviours.pop(0) if len(self._behaviours) > 1 else self._behaviours[0]
+                await behave(request, reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+async def _read_request(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = 0
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    return head + await reader.readexactly(length)
+
+
+@asynccontextmanager
+async def _serving(server: RawServer) -> AsyncIterator[RawServer]:
+    tasks: set[asyncio.Task[None]] = set()
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(server.serve_connection(reader, writer))
+        tasks.add(task)
+
+    listener = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    try:
+        yield server
+    finally:
+        listener.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await listener.wait_closed()
+
+
+@pytest.fixture
+def serving() -> Callable[..., object]:
+    """`async with serving(behaviour, …) as server`."""
+    return lambda *behaviours: _serving(RawServer(*behaviours))
