@@ -1,0 +1,45 @@
+# Every target builds .venv itself when it is missing or older than pyproject.toml.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made
+
+.PHONY: help install demo test check bench screenshots lock
+
+help: ## what can be made
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(STAMP): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "mmconsole needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "Python's venv is missing here. Type: sudo apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+install: $(STAMP) ## .venv with mmconsole in it
+
+demo: $(STAMP) ## users of a demo application get accounts and tokens on a simulated server
+	@$(BIN)/mmconsole demo
+
+test: $(STAMP) ## all tests
+	@$(BIN)/pytest -n auto --dist worksteal -q
+
+check: $(STAMP) ## format, lint, types, imports
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(STAMP) ## how fast, beside naive and bare loops
+	@$(BIN)/python -m benchmarks
+
+lock: ## write requirements.lock anew from pyproject.toml
+	$(PYTHON) -m venv --clear .lock-venv
+	.lock-venv/bin/pip install --quiet uv
+	.lock-venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--all-extras --group dev --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
+	rm -rf .lock-venv
