@@ -44,12 +44,12 @@ async def database(embedded: Settings) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def attach(tmp_path: Path) -> Attach:
-    """Make an application's database by a script, and settings for it. Column names by `users.<field>`."""
+    """Make an application's database by a script (Laravel's, if none) and `more`, and settings with these names."""
 
-    def make(script: str = LARAVEL, **names: str | None) -> Settings:
+    def make(script: str = LARAVEL, more: str = "", **names: str | None) -> Settings:
         file = tmp_path / "application.sqlite"
         with closing(sqlite3.connect(file)) as connection:
-            connection.executescript(script)
+            connection.executescript(script + more)
         flags = {f"database.users.{field}": ("test", name) for field, name in names.items()}
         return load_settings(environment={}, flags=flags | {"database.url": ("test", f"sqlite:///{file}")})
 

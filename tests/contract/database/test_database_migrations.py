@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +33,7 @@ from mmconsole.errors import (
     TableMissing,
 )
 
-from tests.contract.database.conftest import LARAVEL, Attach
+Attach = Callable[..., Settings]
 
 OURS = "2026_01_01_000001_create_mmconsole_tables"
 TABLES = "2026_01_01_000002_create_users_and_projects_tables"
@@ -130,7 +131,7 @@ def test_the_application_keeps_its_journal_mode(attach: Attach) -> None:
 
 
 def test_a_column_that_was_there_before_us_is_never_taken_back(attach: Attach) -> None:
-    settings = attach(LARAVEL + "ALTER TABLE users ADD mattermost_token text; UPDATE users SET mattermost_token = 'x';")
+    settings = attach(more="ALTER TABLE users ADD mattermost_token text; UPDATE users SET mattermost_token = 'x';")
     migrate(settings)
     assert columns(settings)[-2:] == ["mattermost_token", "mattermost_user_id"]
 
@@ -264,7 +265,7 @@ def test_a_column_that_is_not_there_may_be_left_out(attach: Attach) -> None:
 
 def test_columns_that_cannot_hold_it_are_named(attach: Attach) -> None:
     with pytest.raises(ColumnUnfit, match=r"users.password_at.*DATETIME.*text is needed"):
-        migrate(attach("CREATE TABLE users (id integer, email text, password_at datetime);", name="password_at"))
+        migrate(attach(more="ALTER TABLE users ADD password_at datetime;", name="password_at"))
 
 
 def test_a_refused_migration_changes_nothing(attach: Attach) -> None:

@@ -228,3 +228,16 @@ def test_each_profile_has_a_file_of_its_own(settings_of: Build, empty_home: Path
 def test_the_environment_comes_with_a_warning(settings_of: Build, file: Path) -> None:
     assert "every process" in admin_token.place(in_variable(settings_of)).warning
     assert admin_token.place(in_file(settings_of, file)).warning == ""
+
+
+def test_nothing_of_a_token_is_logged(
+    settings_of: Build, file: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level("DEBUG")
+
+    admin_token.store(in_file(settings_of, file), TOKEN)
+    admin_token.load(in_file(settings_of, file))
+
+    text = TOKEN.reveal()
+    said = caplog.text + "".join(capfd.readouterr())
+    assert not any(text[at : at + 8] in said for at in range(len(text) - 7))

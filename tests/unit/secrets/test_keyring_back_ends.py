@@ -12,7 +12,6 @@ from mmconsole.secrets.keyring import KeyringEntry
 from mmconsole.secrets.keyring_child import NoBackEnd, UnsafeBackEnd, chosen
 
 TEXT = "k3yq9jc9ab8kzfm1jd6m7w5ype"
-Silence = Callable[[BaseException, str], None]
 Select = Callable[[str], None]
 
 

@@ -17,8 +17,6 @@ from mmconsole.errors import KeyringSlow, KeyringUnavailable
 from mmconsole.secrets import admin_token, seal_keys
 from mmconsole.secrets.keyring import KeyringEntry
 
-TEXT = "k3yq9jc9ab8kzfm1jd6m7w5ype"
-Silence = Callable[[BaseException, str], None]
 Select = Callable[[str], None]
 
 
