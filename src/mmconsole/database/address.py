@@ -69,7 +69,8 @@ def make_engine(address: Address, *, plain: bool, read_only: bool = False) -> En
     A plain one leaves BEGIN and COMMIT to its user; the other begins for SQLAlchemy, at once with the write lock.
     """
     try:
-        engine = create_engine(address.url, poolclass=NullPool, **_options(address, plain=plain))
+        # Parameters can be secrets, and SQLAlchemy's errors would quote them.
+        engine = create_engine(address.url, poolclass=NullPool, hide_parameters=True, **_options(address, plain=plain))
     except (ModuleNotFoundError, NoSuchModuleError) as fault:
         raise DatabaseUnreachable(database=address.name, why=_missing_driver(address)) from fault
     if address.sqlite:

@@ -95,7 +95,7 @@ def _checked(settings: Settings, address: Address) -> Layout:
         told = translated(fault, address.name)
         if told is fault:
             raise
-        raise told from fault
+        raise told from told.__cause__
     finally:
         engine.dispose()
 

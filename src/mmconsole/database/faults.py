@@ -27,7 +27,8 @@ _PRIMARY: Final = 0xFF
 def translated(fault: Exception, database: str) -> Exception:
     """The room's error for a driver's; anything else (an error of ours, a programming mistake) as it is."""
     found = _found(fault, database)
-    if found is not fault:
+    if found is not fault and isinstance(fault, sqlite3.Error | StopIteration):
+        # The others quote whole rows in their details, and a row may hold a secret.
         found.__cause__ = fault
     return found
 
@@ -78,7 +79,7 @@ def _from_message(message: str, database: str) -> DatabaseError:
     column = _NO_COLUMN.search(message)
     if column:
         return ColumnMissing(database=database, table="users", column=column[1], key="database.users", nearest="")
-    return DatabaseError(database=database, why=message)
+    return DatabaseError(database=database, why=message.rstrip("."))
 
 
 def _from_server(fault: BaseException | None, database: str) -> DatabaseError:

@@ -50,7 +50,7 @@ def migrate(settings: Settings) -> list[Applied]:
     """
     address = address_of(settings)
     make_file(address)
-    with _locked(address) as connection:
+    with _connected(address, lock=True) as connection:
         done = finished(_known_heads(connection, address))
         if not address.embedded:
             read_layout(connection, settings.users_table, embedded=False, migrated=False)
@@ -62,7 +62,7 @@ def status(settings: Settings) -> list[MigrationStatus]:
     address = address_of(settings)
     done: frozenset[str] = frozenset()
     if not address.embedded or (address.file and address.file.exists()):
-        with _locked(address) as connection:
+        with _connected(address, lock=False) as connection:
             done = finished(_known_heads(connection, address))
     shown = [revision for revision in REVISIONS if _shown(revision, address)]
     return [
@@ -77,7 +77,7 @@ def rollback(settings: Settings, *, step: int = 1, abandon_tokens: bool = False,
     A column that was there before us stays. Raises LiveTokens while we know of tokens, unless they are abandoned.
     """
     address = address_of(settings)
-    with _locked(address) as connection:
+    with _connected(address, lock=True) as connection:
         done = finished(_known_heads(connection, address))
         branch = "ours" if ours else "app"
         ran = [revision for revision in reversed(REVISIONS) if revision.branch == branch and revision.id in done]
@@ -128,22 +128,21 @@ def _refuse_live_tokens(connection: Connection) -> None:
 
 
 @contextmanager
-def _locked(address: Address) -> Iterator[Connection]:
-    """A connection in a transaction that keeps other migrations out, committed at the end."""
+def _connected(address: Address, *, lock: bool) -> Iterator[Connection]:
+    """A connection; with a lock, in a transaction that keeps other migrations out and is committed at the end."""
     if address.file is not None and not address.file.exists():
         raise DatabaseUnreachable(database=address.name, why="there is no such file")
-    engine = make_engine(address, plain=False)
+    engine = make_engine(address, plain=not lock, read_only=not lock)
     try:
         with engine.begin() as connection:
-            lock = _LOCKS.get(connection.dialect.name)
-            if lock:
-                connection.exec_driver_sql(lock)
+            if lock and connection.dialect.name in _LOCKS:
+                connection.exec_driver_sql(_LOCKS[connection.dialect.name])
             yield connection
     except Exception as fault:
         told = translated(fault, address.name)
         if told is fault:
             raise
-        raise told from fault
+        raise told from told.__cause__
     finally:
         engine.dispose()
 

@@ -69,7 +69,7 @@ class Roster:
         """Users whose id, e-mail address or username this is. Case and outer space do not count."""
         wanted = name.strip().lower()
         found = [user.id for user, _ in self.rows([UserId(name.strip())])]
-        values = [wanted] * self._statements.find.count("?")
+        values = [wanted] * (2 if self._layout.names.username else 1)
         found += [UserId(str(row[0])) for row in self._connection.rows(self._statements.find, values)]
         return list(dict.fromkeys(found))
 
@@ -196,20 +196,21 @@ class Roster:
 
 
 def _user(row: Row, *, split: bool) -> User:
+    """The first columns of a joined row as a value. Runs once per user and sync."""
     key, email, verified, username, first, last, locale, active, deleted, account_id, has_token = row[:RECORD_AT]
     if split:
-        first, last = split_name(_text(first) or "")
+        first, last = split_name(first or "")
     return User(
-        UserId(str(key)),
-        _text(email),
-        says_yes(verified),
-        _text(username) or None,
-        _text(first) or "",
-        _text(last) or "",
-        _text(locale) or None,
-        deleted is None and (active is None or says_yes(active)),
-        _text(account_id) or None,
-        bool(has_token),
+        str(key),  # type: ignore[arg-type] - UserId(str(key)) is one call more for every user of every sync
+        email,
+        verified is not None and says_yes(verified),
+        username or None,
+        first or "",
+        last or "",
+        locale or None,
+        deleted is None and (active is None or active == 1 or says_yes(active)),
+        account_id or None,
+        has_token == 1,
     )
 
 
@@ -224,7 +225,3 @@ def says_yes(value: Any) -> bool:  # noqa: ANN401 - a driver's value is anything
     if isinstance(value, str):
         return value.strip().lower() not in _NOES
     return bool(value)
-
-
-def _text(value: Any) -> str | None:  # noqa: ANN401 - SQLite holds numbers in text columns if told to
-    return value if value is None or type(value) is str else str(value)

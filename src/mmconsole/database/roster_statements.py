@@ -88,9 +88,24 @@ class _Writer:
 
     def _selected(self, has_token: str) -> str:
         first = "name" if self.names.first_name is None and self.names.last_name is None else "first_name"
-        fields = ("id", "email", "email_verified_at", "username", first, "last_name", "locale", "active", "deleted_at")
-        ours = ", ".join(f"t.{column.strip()}" for column in COLUMNS.split(","))
-        return f"{', '.join(map(self.column, fields))}, {self.column('account_id')}, {has_token}, {ours}"
+        selected = (
+            self.column("id"),
+            self._text("email"),
+            self.column("email_verified_at"),
+            self._text("username"),
+            self._text(first),
+            self._text("last_name"),
+            self._text("locale"),
+            self.column("active"),
+            self.column("deleted_at"),
+            self._text("account_id"),
+            has_token,
+        )
+        return ", ".join((*selected, *(f"t.{column.strip()}" for column in COLUMNS.split(","))))
+
+    def _text(self, field: str) -> str:
+        """The mapped column; SQLite holds numbers in text columns if told to, so there it is asked for text."""
+        return self.dialect.as_text(self.column(field)) if self.dialect.sqlite else self.column(field)
 
     def _paged(self, select: str, condition: str = "1 = 1") -> Paged:
         order = f"ORDER BY {self.id} LIMIT ?"

@@ -26,7 +26,7 @@ _SET_UP: Final = """
     PRAGMA cache_size = -16000;
     CREATE TABLE tokens (id TEXT, account_id TEXT, description TEXT, active INTEGER, expires_at INTEGER);
     CREATE TABLE accounts (id TEXT, email TEXT, username TEXT, facts TEXT);
-    CREATE TABLE reserved (username TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE reserved (username TEXT PRIMARY KEY);
     BEGIN;
 """
 # Made at the first question: ids are random, and rows that only go to the end go in many times faster.

@@ -57,7 +57,10 @@ class Session:
         try:
             self._pooled = engine.raw_connection()
         except Exception as fault:
-            raise translated(fault, database) from fault
+            told = translated(fault, database)
+            if told is fault:
+                raise
+            raise told from told.__cause__
         driver = self._pooled.driver_connection
         assert driver is not None  # noqa: S101 - only a detached connection has none
         self._connection = Connection(driver, Dialect(engine))

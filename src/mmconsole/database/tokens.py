@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from mmconsole.database.connection import Connection, Row, chunks, marks
-from mmconsole.database.times import moment_or_none, stored, stored_or_none
+from mmconsole.database.times import moment_of, stored, stored_or_none
 from mmconsole.domain.accounts import AccountId
 from mmconsole.domain.tokens import Health, TokenId, TokenRecord
 from mmconsole.domain.users import UserId
@@ -119,11 +119,15 @@ class TokenRepository:
         if current is None:
             self.save(TokenRecord(user_id, account_id))
         elif current.account_id != account_id:
-            forget = "account_id = ?, pushed_digest = '', account_update_at = 0, deactivated_by_us = ?"
+            forget = (
+                "account_id = ?, pushed_digest = '', waiting_email = '', account_update_at = 0, deactivated_by_us = ?"
+            )
             self._change(user_id, forget, (account_id, False))
 
     def unlink(self, user_id: UserId) -> None:
-        forget = "account_id = NULL, pushed_digest = '', account_update_at = 0, deactivated_by_us = ?"
+        forget = (
+            "account_id = NULL, pushed_digest = '', waiting_email = '', account_update_at = 0, deactivated_by_us = ?"
+        )
         self._change(user_id, forget, (False,))
 
     def remove(self, user_id: UserId) -> None:
@@ -152,9 +156,9 @@ def record_of(row: Row) -> TokenRecord:
         fingerprint,
         _HEALTHS[health],
         cause,
-        moment_or_none(checked),
-        moment_or_none(created),
-        moment_or_none(expires),
+        None if checked is None else moment_of(checked),
+        None if created is None else moment_of(created),
+        None if expires is None else moment_of(expires),
         digest,
         update_at,
         waiting,

@@ -65,7 +65,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=limits,
             trust_env=False,
-            middlewares=(),
+            middlewares=(_never_twice,),
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         )
 

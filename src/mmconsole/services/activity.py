@@ -37,6 +37,4 @@ class ActivityLog:
         return await self._database.write(lambda tx: tx.activity.prune(now - timedelta(days=keep_days)))
 
     async def _after(self, after_id: int, user_id: UserId | None) -> list[Activity]:
-        return await self._database.read(
-            lambda db: db.activity.page(after_id=after_id, user_id=user_id, limit=_PAGE)
-        )
+        return await self._database.read(lambda db: db.activity.page(after_id=after_id, user_id=user_id, limit=_PAGE))

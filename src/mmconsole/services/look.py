@@ -32,6 +32,8 @@ class Planned:
     plan: UserPlan
     user: User | None
     record: TokenRecord | None
+    digest: str = ""
+    """Of a linked user whose row is not what was last pushed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +132,20 @@ class Look:
         self._listed_accounts = True
 
     async def _plan(self, rows: list[Row]) -> list[Planned]:
-        seen = await self._see(rows)
+        changed = _changed(rows)
+        seen = await self._see(rows, changed)
         rules = self._rules
-        return [Planned(plan_user(user, record, seen, rules), user, record) for user, record in rows]
+        return [
+            Planned(plan_user(user, record, seen, rules), user, record, changed.get(user.id, ""))
+            for user, record in rows
+        ]
 
-    async def _see(self, rows: Sequence[Row]) -> Seen:
+    async def _see(self, rows: Sequence[Row], changed: Mapping[UserId, str]) -> Seen:
         linked = [(user, record, record.account_id) for user, record in rows if record and record.account_id]
         unlinked = [user for user, record in rows if not (record and record.account_id) and user.active]
-        compare = [account for user, record, account in linked if self._must_compare(user, record)]
-        rest = [account for user, record, account in linked if not self._must_compare(user, record)]
+        everything = self._aim.since is None
+        compare = [account for user, _, account in linked if everything or user.id in changed]
+        rest = [account for user, _, account in linked if not everything and user.id not in changed]
         accounts, by_address = await asyncio.gather(self._accounts(compare, rest), self._by_address(unlinked))
         named = [AccountId(user.stored_account_id) for user in unlinked if user.stored_account_id]
         accounts |= await self._asked(named)
@@ -151,9 +158,6 @@ class Look:
             claimed=await self._claims([*by_address.values(), *(accounts[i] for i in named if i in accounts)]),
             outside_teams=await self._outside([account for _, _, account in linked]),
         )
-
-    def _must_compare(self, user: User, record: TokenRecord) -> bool:
-        return self._aim.since is None or not record.pushed_digest or record.pushed_digest != user.digest
 
     async def _accounts(self, compare: list[AccountId], rest: list[AccountId]) -> dict[AccountId, Account]:
         asked, changed = await asyncio.gather(
@@ -192,6 +196,12 @@ class Look:
         for team_id in self._teams:
             outside |= set(ids) - await self._client.team_members(team_id, ids)
         return frozenset(outside)
+
+
+def _changed(rows: Sequence[Row]) -> dict[UserId, str]:
+    """The digests of linked users whose rows are not what was last pushed."""
+    digests = ((user.id, user.digest, record) for user, record in rows if record and record.account_id)
+    return {user_id: digest for user_id, digest, record in digests if digest != record.pushed_digest}
 
 
 async def _all_pages(fetch: Callable[[int], Awaitable[list[T]]]) -> AsyncIterator[list[T]]:

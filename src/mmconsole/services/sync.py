@@ -351,17 +351,25 @@ def _noted(batch: list[Planned]) -> list[TokenRecord]:
 
 
 def _noted_one(planned: Planned) -> TokenRecord | None:
+    """What to remember of a user without steps, or None when that is known already."""
     plan, record = planned.plan, planned.record
-    if planned.user is None or plan.steps:
-        return None
-    if plan.health is not None:
-        health, cause = plan.health, plan.why
-    elif record is not None and record.token_id is not None and planned.user.active:
-        health, cause = Health.OK, ""
-    else:
+    if planned.user is None or plan.steps or _as_known(planned):
         return None
     known = record or TokenRecord(plan.user_id)
-    return None if (known.health, known.cause) == (health, cause) else replace(known, health=health, cause=cause)
+    noted = known
+    if plan.health is not None:
+        noted = replace(known, health=plan.health, cause=plan.why)
+    elif known.token_id is not None and planned.user.active:
+        noted = replace(known, health=Health.OK, cause="")
+    if plan.finding is Finding.UNCHANGED and planned.digest:
+        noted = replace(noted, pushed_digest=planned.digest)
+    return None if noted == known else noted
+
+
+def _as_known(planned: Planned) -> bool:
+    """Whether this is one of the many about whom there is nothing to say: no copy of the record is made for them."""
+    settled = planned.record is None or planned.record.health is Health.OK
+    return planned.plan.finding is Finding.UNCHANGED and settled and not planned.digest
 
 
 def _title(request: SyncRequest) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -101,9 +102,9 @@ class Workers:
 
     async def serve(self, cost: Cost, units: float, *, warm: bool) -> None:
         """Wait as long as the real server would have worked on it."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        # Not the loop's clock: uvloop's moves in steps of a millisecond.
+        now = perf_counter()
         worker, done_at = self.book(cost.seconds(units, warm=warm), now)
         await asyncio.sleep(max(0.0, done_at + cost.waits - now))
         # Timers round up to a millisecond. What this call overslept is taken off the next one's start.
-        self._credit[worker] = min(0.002, max(0.0, loop.time() - done_at - cost.waits))
+        self._credit[worker] = min(0.002, max(0.0, perf_counter() - done_at - cost.waits))

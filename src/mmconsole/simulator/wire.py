@@ -24,6 +24,9 @@ PER_PAGE_MAX = 200
 MIN_READ = 512
 """The server reads this much beyond its body limit before it gives up."""
 
+UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What a body may do to a decoder: not be JSON, be of another shape, or be nested without end."""
+
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 
 
@@ -152,18 +155,8 @@ class Call:
         if len(self.body) > self.state.config.max_body + MIN_READ:
             raise too_large()
         try:
-            return msgspec.json.decode(self.body, type=shape)
-        except msgspec.ValidationError as fault:
-            raise bad_body(name) from fault
-        except msgspec.DecodeError as fault:
-            return self._decode_start(shape, name, fault)
-
-    def _decode_start(self, shape: type[T], name: str, fault: Exception) -> T:
-        """Go's decoder stops after the first value, so what follows it does not matter."""
-        try:
-            value, _ = json.JSONDecoder().raw_decode(self.body.decode().lstrip())
-            return msgspec.convert(value, type=shape)
-        except (ValueError, msgspec.ValidationError):
+            return _parse(self.body, shape)
+        except UNREADABLE as fault:
             raise bad_body(name) from fault
 
     def mapping(self) -> dict[str, Any]:
@@ -171,10 +164,9 @@ class Call:
         if len(self.body) > self.state.config.max_body + MIN_READ:
             return {}
         try:
-            value = msgspec.json.decode(self.body)
-        except msgspec.DecodeError:
+            return _parse(self.body, dict[str, Any])
+        except UNREADABLE:
             return {}
-        return value if isinstance(value, dict) else {}
 
     def texts(self) -> dict[str, str]:
         """The body as a map of texts; anything else in it makes it empty."""
@@ -190,6 +182,18 @@ class Call:
 
     def hides(self, create_at: int) -> bool:
         return self.hidden_since is not None and create_at > self.hidden_since
+
+
+def _parse(body: bytes, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # Go's decoder stops after the first value, whatever follows it, and replaces what is not UTF-8.
+        text = body.decode(errors="replace").lstrip()
+        value, _ = json.JSONDecoder().raw_decode(text)
+        return msgspec.convert(value, type=shape)
 
 
 def _integer(text: str) -> int | None:

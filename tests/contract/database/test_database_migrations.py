@@ -264,7 +264,7 @@ def test_a_column_that_is_not_there_may_be_left_out(attach: Attach) -> None:
 
 
 def test_columns_that_cannot_hold_it_are_named(attach: Attach) -> None:
-    with pytest.raises(ColumnUnfit, match=r"users.password_at.*DATETIME.*text is needed"):
+    with pytest.raises(ColumnUnfit, match=r"users.password_at.*datetime.*text is needed"):
         migrate(attach(more="ALTER TABLE users ADD password_at datetime;", name="password_at"))
 
 
@@ -338,7 +338,8 @@ def test_a_migration_that_is_killed_halfway_leaves_everything_as_it_was(attach: 
     before = schema(settings)
     url = str(address_of(settings).url)
     code = (
-        "import os, sqlalchemy as sa; from mmconsole.config import load_settings; from mmconsole.database import migrate\n"
+        "import os, sqlalchemy as sa; from mmconsole.config import load_settings\n"
+        "from mmconsole.database import migrate\n"
         "@sa.event.listens_for(sa.Engine, 'before_cursor_execute')\n"
         "def die(conn, cursor, statement, *rest):\n"
         "    if 'ADD COLUMN mattermost_token' in statement: os._exit(9)\n"

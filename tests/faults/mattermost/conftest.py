@@ -14,6 +14,7 @@ class RawServer:
 
     def __init__(self, *behaviours: Behaviour) -> None:
         self.requests: list[bytes] = []
+        self.asked = asyncio.Event()
         self.connections = 0
         self.url = ""
         self._behaviours = list(behaviours)
@@ -24,6 +25,7 @@ class RawServer:
             while not writer.is_closing():
                 request = await _read_request(reader)
                 self.requests.append(request)
+                self.asked.set()
                 behave = self._behaviours.pop(0) if len(self._behaviours) > 1 else self._behaviours[0]
                 await behave(request, reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -64,5 +66,5 @@ async def _serving(server: RawServer) -> AsyncIterator[RawServer]:
 
 @pytest.fixture
 def serving() -> Callable[..., object]:
-    """`async with serving(behaviour, …) as server`."""
+    """Opens a server that behaves so, one behaviour per request and the last one for ever."""
     return lambda *behaviours: _serving(RawServer(*behaviours))

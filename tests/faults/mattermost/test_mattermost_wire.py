@@ -1,7 +1,7 @@
 """What breaks on the wire, over real sockets: nothing is sent twice, and "not sent" is said only when it is certain."""
 
 import asyncio
-import datetime
+import datetime as dt
 import gzip
 import json
 import socket
@@ -242,7 +242,7 @@ async def test_a_redirect_is_not_followed(serving: Any) -> None:
     async with serving(saying(answer(ME))) as target:
         redirect = answer(b"", f"Location: {target.url}/api/v4/users/me", status="307 Temporary Redirect")
         async with serving(saying(redirect)) as server, opening(server.url) as client:
-            with pytest.raises(NotMattermost, match="redirects to http://127.0.0.1"):
+            with pytest.raises(NotMattermost, match="redirects to http:"):
                 await client.whoami()
 
     assert target.requests == []
@@ -278,8 +278,7 @@ async def test_proxies_of_the_environment_are_not_used(serving: Any, monkeypatch
 async def test_a_cancelled_call_gives_its_place_back(serving: Any) -> None:
     async with serving(keep_silent, saying(answer(ME))) as server, opening(server.url, max_concurrency=1) as client:
         task = asyncio.create_task(client.account(ANN))
-        while not server.requests:
-            await asyncio.sleep(0.01)
+        await server.asked.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -297,15 +296,15 @@ def certificate(tmp_path: Path) -> Path:
     """A self-signed certificate for localhost, with its key, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
@@ -313,9 +312,7 @@ def certificate(tmp_path: Path) -> Path:
     file = tmp_path / "localhost.pem"
     file.write_bytes(
         signed.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return file
 

@@ -61,6 +61,7 @@ class ScriptedServer:
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
+        await asyncio.sleep(0)
         self.requests.append(request)
         step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if isinstance(step, Exception):

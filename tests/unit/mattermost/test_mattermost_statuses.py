@@ -199,7 +199,7 @@ async def test_the_redirect_to_https_says_which_address_to_use(server: Any, stop
     async with open_client(
         "http://chat.test/mm", Secret("a" * 26), allow_http=True, transport=transport, timing=stopped.timing
     ) as client:
-        with pytest.raises(NotMattermost, match="redirects to https://chat.test/mm: use that address") as caught:
+        with pytest.raises(NotMattermost, match=r"redirects to https://chat\.test/mm: use that address") as caught:
             await client.whoami()
 
     assert len(server.requests) == 1

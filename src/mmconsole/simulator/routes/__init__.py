@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mmconsole.simulator.routes import (
     accounts,
+    bots,
     channel_members,
     channels,
     sessions,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 ROUTES: tuple[Route, ...] = (
     *users.ROUTES,
     *accounts.ROUTES,
+    *bots.ROUTES,
     *tokens.ROUTES,
     *sessions.ROUTES,
     *teams.ROUTES,

@@ -1,4 +1,4 @@
-"""Changing accounts: create, patch, roles, activation, verification, password; and bots."""
+"""Changing accounts: create, patch, roles, activation, verification, password."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 from mmconsole.simulator import passwords, permissions, rules, views
 from mmconsole.simulator.entities import ADMIN_ROLE, USER_ROLE, User
-from mmconsole.simulator.errors import AppError, bad_body, bad_url, forbidden, no_user
+from mmconsole.simulator.errors import AppError, bad_body, forbidden, no_user
 from mmconsole.simulator.routing import Route
 from mmconsole.simulator.wire import Call, Reply, answer, done
 
@@ -64,7 +64,7 @@ def create(call: Call) -> Reply:
     if call.state.at_user_limit():
         raise AppError("api.user.create_user.user_limits.exceeded", 400)
     user = _build(call, wanted)
-    _check_unique(call, user, user.username, user.email)
+    check_unique(call, user, user.username, user.email)
     call.state.add_user(user)
     if not wanted.disable_welcome_email:
         call.state.mail(user)
@@ -104,7 +104,7 @@ def _build(call: Call, wanted: NewUser) -> User:
     return user
 
 
-def _check_unique(call: Call, user: User, username: str, email: str) -> None:
+def check_unique(call: Call, user: User, username: str, email: str) -> None:
     if call.state.by_email.get(email, user) is not user:
         raise AppError("app.user.save.email_exists.app_error", 400)
     if call.state.by_username.get(username, user) is not user:
@@ -177,7 +177,7 @@ def _apply(call: Call, user: User, wanted: UserPatch) -> None:
     rules.check_user(draft)
     if email != user.email and not rules.in_domains(email, state.config["TeamSettings", "RestrictCreationToDomains"]):
         raise AppError("api.user.update_user.accepted_domain.app_error", 400)
-    _check_unique(call, user, username, email)
+    check_unique(call, user, username, email)
     for name in names:
         setattr(user, name, getattr(draft, name))
     for name in ("props", "notify_props", "timezone"):
@@ -218,7 +218,7 @@ def set_active(call: Call) -> Reply:
         raise AppError("api.user.update_active.cannot_enable_guest_when_guest_feature_is_disabled.app_error", 401)
     if active and user.delete_at and not user.is_bot and call.state.at_user_limit():
         raise AppError("app.user.update_active.user_limit.exceeded", 400)
-    _set_active(call, user, active=active)
+    change_activity(call, user, active=active)
     call.audit(f"user_id={user.id} active={str(active).lower()}")
     return done()
 
@@ -232,7 +232,7 @@ def _editable(call: Call, user_id: str) -> User:
     return user
 
 
-def _set_active(call: Call, user: User, *, active: bool) -> None:
+def change_activity(call: Call, user: User, *, active: bool) -> None:
     state = call.state
     state.set_active(user, active=active)
     if active or not state.config["ServiceSettings", "DisableBotsWhenOwnerIsDeactivated"]:
@@ -251,7 +251,7 @@ def delete(call: Call) -> Reply:
         raise AppError("api.user.update_active.not_enable.app_error", 401)
     user = _editable(call, user_id)
     if not call.flag("permanent"):
-        _set_active(call, user, active=False)
+        change_activity(call, user, active=False)
     elif call.state.config["ServiceSettings", "EnableAPIUserDeletion"]:
         call.state.remove_user(user)
     else:
@@ -331,64 +331,6 @@ def set_auth(call: Call) -> Reply:
     return answer({"auth_service": user.auth_service, "auth_data": user.auth_data})
 
 
-class NewBot(msgspec.Struct):
-    """What `POST /bots` reads."""
-
-    username: str | None = None
-    display_name: str | None = None
-    description: str | None = None
-
-
-def create_bot(call: Call) -> Reply:
-    wanted = call.decode(NewBot, "bot")
-    if call.user.is_bot or not permissions.may(call.user, "create_bot"):
-        raise forbidden()
-    if not call.state.config["ServiceSettings", "EnableBotAccountCreation"]:
-        raise AppError("api.bot.create_disabled", 403)
-    state, name, now = call.state, (wanted.username or "").lower(), call.state.millis()
-    bot = User(state.ids.new(), name, f"{name}@localhost", now, now, is_bot=True, bot_owner=call.user.id)
-    bot.first_name, bot.bot_description = wanted.display_name or "", wanted.description or ""
-    bot.last_password_update = now
-    rules.check_user(bot)
-    _check_unique(call, bot, bot.username, bot.email)
-    return answer(views.bot_fields(state.add_user(bot)), 201)
-
-
-def bots(call: Call) -> Reply:
-    if not permissions.may(call.user, "read_others_bots"):
-        raise forbidden()
-    start, end = call.page()
-    wanted = [
-        bot for bot in call.state.users.values() if bot.is_bot and (call.flag("include_deleted") or not bot.delete_at)
-    ]
-    return answer([views.bot_fields(bot) for bot in wanted[start:end]])
-
-
-def get_bot(call: Call) -> Reply:
-    return answer(views.bot_fields(_bot(call)))
-
-
-def enable_bot(call: Call) -> Reply:
-    bot = _bot(call)
-    _set_active(call, bot, active=True)
-    return answer(views.bot_fields(bot))
-
-
-def disable_bot(call: Call) -> Reply:
-    bot = _bot(call)
-    _set_active(call, bot, active=False)
-    return answer(views.bot_fields(bot))
-
-
-def _bot(call: Call) -> User:
-    if len(call.params[0]) != 26:
-        raise bad_url("bot_user_id")
-    bot = call.state.users.get(call.params[0])
-    if bot is None or not bot.is_bot or not call.user.is_admin:
-        raise AppError("store.sql_bot.get.missing.app_error", 404)
-    return bot
-
-
 ROUTES = (
     Route("POST", "/users", create, session=False),
     Route("PUT", "/users/{id}", update),
@@ -399,9 +341,4 @@ ROUTES = (
     Route("POST", "/users/{id}/email/verify/member", verify),
     Route("PUT", "/users/{id}/password", set_password),
     Route("PUT", "/users/{id}/auth", set_auth),
-    Route("POST", "/bots", create_bot),
-    Route("GET", "/bots", bots),
-    Route("GET", "/bots/{id}", get_bot),
-    Route("POST", "/bots/{id}/enable", enable_bot),
-    Route("POST", "/bots/{id}/disable", disable_bot),
 )

@@ -1,0 +1,83 @@
+"""The first sync: accounts, teams and tokens for everybody, journal and database included."""
+
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers import bare_loop, one_at_a_time
+from benchmarks.stage import Server, add_users, core_for, settings_for, simulator
+from benchmarks.table import Figure
+from mmconsole.database import EmbeddedUser
+from mmconsole.services.sync import SyncRequest
+from mmconsole.simulator import capacity_seconds
+
+AT_ONCE = 16
+
+
+def users(count: int) -> list[EmbeddedUser]:
+    return [EmbeddedUser(f"person{n}@example.test", first_name="Per", last_name=f"Son {n}") for n in range(count)]
+
+
+async def ours(server: Server, count: int) -> float:
+    """Seconds of one first sync."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = settings_for(server, Path(folder))
+        await add_users(settings, users(count))
+        async with core_for(settings, server) as core:
+            began = time.perf_counter()
+            summary = await core.sync.run(SyncRequest())
+            seconds = time.perf_counter() - began
+    if summary.counts["created"] != count:
+        message = f"a first sync of {count} users ended with {dict(summary.counts)}, {summary.listed[:3]}"
+        raise RuntimeError(message)
+    return seconds
+
+
+async def beside_peers(what: str, count: int, wanted: tuple[str, str], **options: Any) -> list[Figure]:  # noqa: ANN401
+    """Sequential, bare and ours in turn, twice, each against a new server; the better run of each counts."""
+    best: dict[str, float] = {}
+    for _ in range(2):
+        with simulator(**options) as server:
+            _keep_best(best, "sequential", one_at_a_time(server, count))
+        with simulator(**options) as server:
+            _keep_best(best, "bare", await bare_loop(server, count, at_once=AT_ONCE))
+        with simulator(**options) as server:
+            _keep_best(best, "ours", await ours(server, count))
+    own = f"{count / best['ours']:,.0f} users/s"
+    sequential, bare = best["sequential"] / best["ours"], best["bare"] / best["ours"]
+    return [
+        Figure(
+            what, "httpx, one at a time", f"{own} : {count / best['sequential']:,.0f}", f"{sequential:.1f}", wanted[0]
+        ),
+        Figure(
+            what, f"bare aiohttp, {AT_ONCE} at once", f"{own} : {count / best['bare']:,.0f}", f"{bare:.2f}", wanted[1]
+        ),
+    ]
+
+
+def _keep_best(best: dict[str, float], who: str, seconds: float) -> None:
+    best[who] = min(seconds, best.get(who, seconds))
+
+
+async def at_real_cost(count: int) -> Figure:
+    """Against two virtual workers with a real server's costs: the limit is what these can do."""
+    calls = (
+        "POST /users",
+        "POST /teams/{id}/members",
+        "POST /users/{id}/tokens",
+        "GET /users/{id}",
+        "GET /users/{id}/teams",
+    )
+    limit = capacity_seconds(Counter(dict.fromkeys(calls, count)))
+    with simulator(cost="real") as server:
+        seconds = await ours(server, count)
+    figures = f"{count / seconds:.1f} users/s : {count / limit:.1f}"
+    return Figure(
+        f"first sync of {count} users, real costs",
+        "what that server can do",
+        figures,
+        f"{limit / seconds:.2f}",
+        "≥ 0.95",
+    )

@@ -1,0 +1,95 @@
+"""The second sync: nothing to do, so it must cost next to nothing, in calls, time, writes and memory."""
+
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from benchmarks.peers import bare_look
+from benchmarks.roster import in_step
+from benchmarks.stage import Server, core_for, settings_for, simulator
+from benchmarks.table import Figure
+from mmconsole.config import Settings
+from mmconsole.database import open_database
+from mmconsole.services.look import BATCH
+from mmconsole.services.sync import SyncRequest
+
+_MEASURE = "import asyncio, sys; from benchmarks.second_sync import in_this_process; in_this_process(*sys.argv[1:])"
+
+
+async def unchanged(count: int) -> list[Figure]:
+    """Calls, time beside a bare loop of the same calls, and rows written."""
+    with simulator(users=count, with_tokens=True) as server, tempfile.TemporaryDirectory() as folder:
+        settings = settings_for(server, Path(folder))
+        users = await in_step(settings, server)
+        ids, since = await _links(settings)
+        before_rows, before_calls = await _written(settings), _calls(server)
+        seconds = await _sync(settings, server)
+        calls, rows = _calls(server) - before_calls, await _written(settings) - before_rows
+        bare, bare_calls = await bare_look(server, ids, since=since, batch=BATCH, at_once=8)
+    what = f"sync of {users:,} unchanged users"
+    return [
+        Figure(what, "users", f"{calls} calls", f"{calls / users:.4f}", "≤ 0.01"),
+        Figure(
+            what, f"bare loop, {bare_calls} calls", f"{seconds:.2f} s : {bare:.2f} s", f"{seconds / bare:.2f}", "≤ 3"
+        ),
+        Figure(what, "users", f"{rows} rows of users, tokens, items, activity written", f"{rows / users:.4f}", "0"),
+    ]
+
+
+async def memory(counts: list[int]) -> list[Figure]:
+    """The peak memory of a process that syncs so many users with nothing to do."""
+    figures = []
+    for count in counts:
+        with simulator(users=count, with_tokens=True) as server, tempfile.TemporaryDirectory() as folder:
+            settings = settings_for(server, Path(folder))
+            users = await in_step(settings, server)
+            command = [sys.executable, "-c", _MEASURE, server.url, server.token, folder]
+            said = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: ASYNC221 - nothing else runs meanwhile
+            peak, seconds = json.loads(said)
+            figures.append(
+                Figure(f"memory, {users:,} unchanged users", "", f"{seconds:.1f} s", f"{peak:.0f} MiB", "≤ 250 MiB")
+            )
+    return figures
+
+
+def in_this_process(url: str, token: str, folder: str) -> None:
+    """Sync, and print the peak memory of this process in MiB and the seconds."""
+    server = Server(url, token)
+    seconds = asyncio.run(_sync(settings_for(server, Path(folder)), server))
+    print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, seconds]))
+
+
+async def _sync(settings: Settings, server: Server) -> float:
+    async with core_for(settings, server) as core:
+        began = time.perf_counter()
+        summary = await core.sync.run(SyncRequest())
+        seconds = time.perf_counter() - began
+    if summary.counts["unchanged"] != summary.users:
+        message = f"not everybody was unchanged: {dict(summary.counts)}, {summary.listed[:3]}"
+        raise RuntimeError(message)
+    return seconds
+
+
+async def _links(settings: Settings) -> tuple[list[str], int]:
+    async with open_database(settings) as database:
+        records = await database.read(lambda db: db.tokens.page(None, 10_000_000))
+        since = await database.read(lambda db: db.meta.last_look)
+    return [record.account_id or "" for record in records], since
+
+
+async def _written(settings: Settings) -> int:
+    """Numbers that grow with every row of a job or the activity log, and with every changed record."""
+    async with open_database(settings) as database:
+        jobs = await database.read(lambda db: sum(job.counts.total for job in db.jobs.page(limit=100)))
+        return jobs + await database.read(lambda db: db.activity.last_id())
+
+
+def _calls(server: Server) -> int:
+    with urllib.request.urlopen(f"{server.url}/_simulator/calls") as answer:
+        return sum(json.load(answer)["counts"].values())

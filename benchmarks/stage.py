@@ -1,0 +1,87 @@
+"""What every benchmark stands on: a simulator in a process of its own, and a database with users."""
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mmconsole.config import Settings, load_settings
+from mmconsole.core import Core, Keys, open_core
+from mmconsole.database import EmbeddedUser, Transaction, migrate, open_database
+from mmconsole.domain.secrets import Secret
+from mmconsole.secrets import seal_keys
+from mmconsole.secrets.ciphers import Vault
+from mmconsole.secrets.forms import Form
+
+_SERVER = """
+import json, sys
+from mmconsole.simulator import SimulatorOptions, run
+options = SimulatorOptions(**json.loads(sys.argv[1]))
+def announce(url, simulator):
+    print(json.dumps({"url": url, "token": simulator.admin_token}), flush=True)
+run(options, "127.0.0.1", 0, announce=announce)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A simulated server that was started for one measurement."""
+
+    url: str
+    token: str
+
+
+@contextmanager
+def simulator(**options: Any) -> Iterator[Server]:  # noqa: ANN401 - the simulator's own options
+    """A simulator in its own process, so that it does not share our interpreter."""
+    command = [sys.executable, "-c", _SERVER, msgspec.json.encode(options).decode()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        if process.stdout is None:
+            message = "the simulator says nothing"
+            raise RuntimeError(message)
+        try:
+            said = msgspec.json.decode(process.stdout.readline())
+            yield Server(said["url"], said["token"])
+        finally:
+            process.terminate()
+
+
+def settings_for(server: Server, folder: Path) -> Settings:
+    """The settings of a profile whose embedded database lies in a folder."""
+    os.environ["XDG_DATA_HOME"] = str(folder)
+    flags = {"mattermost.url": ("--url", server.url), "sync.teams": ("--teams", ["main"])}
+    return load_settings(flags=flags, environment={})
+
+
+async def add_users(settings: Settings, users: list[EmbeddedUser]) -> None:
+    migrate(settings)
+    async with open_database(settings) as database:
+        for start in range(0, len(users), 10_000):
+            await database.write(partial(_add, users=users[start : start + 10_000]))
+
+
+def _add(tx: Transaction, *, users: list[EmbeddedUser]) -> None:
+    tx.roster.add_many(users)
+
+
+@asynccontextmanager
+async def core_for(settings: Settings, server: Server) -> AsyncIterator[Core]:
+    """A core with its own keys in memory, as the demo has it."""
+    keys = seal_keys.in_memory()
+
+    def vault(settings: Settings, installation: str) -> Vault:
+        table = settings.users_table
+        return Vault(
+            storage=Form.SEALED, keys=keys, installation_id=installation, table=table.table, column=table.token
+        )
+
+    given = Keys(admin_token=lambda _: Secret(server.token), vault=vault)
+    async with open_core(settings, face="benchmark", keys=given) as core:
+        yield core

@@ -1,0 +1,26 @@
+"""One table for all figures."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line: what was done, by whom how fast, and the ratio that counts."""
+
+    what: str
+    peer: str
+    figure: str
+    ratio: str
+    wanted: str = ""
+
+
+def show(figures: list[Figure]) -> str:
+    """The figures as a Markdown table."""
+    rows = [("what", "beside", "figures", "ratio", "wanted")]
+    rows += [(one.what, one.peer, one.figure, one.ratio, one.wanted) for one in figures]
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)

@@ -1,0 +1,76 @@
+"""`mmconsole activity`: what happened."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from mmconsole.cli import output
+from mmconsole.cli.loop import Interrupts, run_core
+
+if TYPE_CHECKING:
+    from mmconsole.core import Core
+    from mmconsole.domain.activity import Activity
+
+EXAMPLES: Final = """\b
+Examples:
+  mmconsole activity --limit 20
+  mmconsole activity --follow
+  mmconsole activity --user ann@example.org --json
+"""
+_GLYPHS: Final = {"info": " ", "warning": "!", "error": "x"}
+
+
+def activity(
+    context: typer.Context,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens now.")] = False,
+    user: Annotated[
+        str | None, typer.Option(metavar="USER", help="Only of this user: id, e-mail or username.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="The newest N entries.")] = 50,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+) -> None:
+    """Show what happened, the newest last."""
+
+    async def work(core: "Core", _: Interrupts) -> None:
+        with output.reader():
+            await _show(core, user, follow=follow, limit=limit, json=json)
+
+    run_core(context, work)
+
+
+async def _show(core: "Core", user: str | None, *, follow: bool, limit: int, json: bool) -> None:
+    user_id = (await core.users.resolve((user,)))[0] if user else None
+    entries = await core.activity.latest(user_id=user_id, limit=limit)
+    for entry in entries:
+        _print(entry, json=json)
+    if not follow:
+        return
+    output.flush()
+    async for entry in core.activity.follow(user_id=user_id, after_id=entries[-1].id if entries else 0):
+        _print(entry, json=json)
+        output.flush()
+
+
+def _print(entry: "Activity", *, json: bool) -> None:
+    if json:
+        output.write_json(document_of(entry))
+        return
+    glyph = _GLYPHS[entry.level]
+    about = f"  {output.visible(entry.user_id)}" if entry.user_id else ""
+    detail = f"  {output.visible(entry.detail)}" if entry.detail else ""
+    verb = output.visible(entry.verb)
+    output.write(f"{output.moment(entry.at)} {glyph} {verb:<18}{about}{detail}")
+
+
+def document_of(entry: "Activity") -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "at": entry.at,
+        "level": entry.level,
+        "actor": entry.actor,
+        "verb": entry.verb,
+        "user_id": entry.user_id,
+        "detail": entry.detail,
+        "job_id": entry.job_id,
+        "request_id": entry.request_id,
+    }

@@ -1,0 +1,117 @@
+"""Runs what is asynchronous, and hears Ctrl-C, SIGTERM and SIGHUP.
+
+The first of them lets the users under way come to their end, where there are any; the next one cancels, and one more
+ends the process whatever it does.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import typer
+
+from mmconsole.cli import output
+from mmconsole.cli.run import INTERRUPTED, given
+from mmconsole.errors import Interrupted, MmconsoleError
+
+if TYPE_CHECKING:
+    from mmconsole.core import Core
+
+T = TypeVar("T")
+
+_PATIENCE: Final = 2
+"""Signals after which the next one waits for nothing, not even for the database to be closed."""
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupts:
+    """What the operator's signals do right now."""
+
+    def __init__(self, task: "asyncio.Task[Any]") -> None:
+        self.stop = asyncio.Event()
+        """Set when what is under way may end, and nothing new may begin."""
+        self.under_way: Callable[[], int] | None = None
+        """How many users are under way; None while nothing is, so that a signal need not wait."""
+        self.say: Callable[[str], None] = output.note
+        self.count = 0
+        self._task = task
+
+    def hear(self) -> None:
+        self.count += 1
+        self.stop.set()
+        if self.count == 1 and self.under_way is not None:
+            self.say(f"stopping after the {output.amount(self.under_way(), 'user')} under way; again to stop at once")
+        elif self.count <= _PATIENCE:
+            self._task.cancel()
+        else:
+            os._exit(INTERRUPTED)
+
+
+def run(work: Callable[[Interrupts], Coroutine[Any, Any, T]]) -> T:
+    """Run to the end. Raises Interrupted when a signal cancelled it."""
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        return runner.run(_until_told(work))
+
+
+def run_core(context: typer.Context, work: "Callable[[Core, Interrupts], Coroutine[Any, Any, T]]") -> T:
+    """The same with the core of the chosen profile. Raises SettingsError, DatabaseError."""
+    settings = given(context).settings()
+
+    async def with_core(interrupts: Interrupts) -> T:
+        from mmconsole.core import open_core  # noqa: PLC0415 - it imports the database, which help needs not
+
+        async with open_core(settings, face="cli") as core:
+            return await work(core, interrupts)
+
+    return run(with_core)
+
+
+async def _until_told(work: Callable[[Interrupts], Coroutine[Any, Any, T]]) -> T:
+    async with _heard() as interrupts:
+        try:
+            return await work(interrupts)
+        except asyncio.CancelledError:
+            if interrupts.count:
+                raise Interrupted from None
+            raise
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
+
+
+@asynccontextmanager
+async def _heard() -> AsyncIterator[Interrupts]:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine always runs in one
+    interrupts, loop = Interrupts(task), asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, interrupts.hear)
+    try:
+        yield interrupts
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The fault to tell of those that ended several tasks: one of ours, if there is one."""
+    leaves = list(_leaves(group))
+    return next((leaf for leaf in leaves if isinstance(leaf, MmconsoleError)), leaves[0])
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for one in group.exceptions:
+        found += _leaves(one) if isinstance(one, BaseExceptionGroup) else [one]
+    return found
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop  # noqa: PLC0415 - not on every system
+    except ModuleNotFoundError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop

@@ -1,0 +1,114 @@
+"""`mmconsole migrate`: prepare the database, in the words of Laravel's operators."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from mmconsole.cli import output
+from mmconsole.cli.run import given
+from mmconsole.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mmconsole.database import Applied
+
+MIGRATE_EXAMPLES: Final = """\b
+Examples:
+  mmconsole migrate                      run what has not run yet
+  mmconsole migrate status
+  mmconsole migrate rollback --step 1    take the two columns out of the users table again
+
+It adds `mattermost_user_id` and `mattermost_token` to the application's users table where they are missing,
+and tables of its own, whose names begin with mmconsole_.
+"""
+ROLLBACK_EXAMPLES: Final = """\b
+Examples:
+  mmconsole migrate rollback                          the last step in the application's part
+  mmconsole migrate rollback --ours --abandon-tokens  our own tables, and all that we know
+
+A column that was there before us stays. While tokens of ours live, it refuses.
+"""
+STATUS_EXAMPLES: Final = """\b
+Examples:
+  mmconsole migrate status
+"""
+_WIDEST: Final = 150
+
+
+def app() -> typer.Typer:
+    group = typer.Typer(rich_markup_mode=None, invoke_without_command=True, epilog=MIGRATE_EXAMPLES)
+    group.callback()(migrate)
+    group.command("status", epilog=STATUS_EXAMPLES)(status)
+    group.command("rollback", epilog=ROLLBACK_EXAMPLES)(rollback)
+    return group
+
+
+def migrate(
+    context: typer.Context,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Prepare the database: run the migrations that have not run yet."""
+    if context.invoked_subcommand is not None:
+        if json:
+            raise UsageError(why=f"Say --json behind `{context.invoked_subcommand}`.")
+        return
+    settings = given(context).settings()
+    from mmconsole import database  # noqa: PLC0415 - it imports SQLAlchemy, which help needs not
+
+    _show(database.migrate(settings), begun="Running migrations.", nothing="Nothing to migrate.", json=json)
+
+
+def status(
+    context: typer.Context,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show which migrations have run."""
+    settings = given(context).settings()
+    from mmconsole import database  # noqa: PLC0415
+
+    found = database.status(settings)
+    if json:
+        output.write_json([{"migration": one.name, "batch": one.batch, "ran": one.ran} for one in found])
+        return
+    output.write("")
+    output.write(_dotted("Migration name", "Batch / Status"))
+    for one in found:
+        output.write(_dotted(one.name, f"[{one.batch}] Ran" if one.ran else "Pending"))
+    output.write("")
+
+
+def rollback(
+    context: typer.Context,
+    step: Annotated[int, typer.Option(min=1, metavar="N", help="Take back the last N steps.")] = 1,
+    ours: Annotated[bool, typer.Option("--ours", help="Take back our own tables instead.")] = False,
+    abandon_tokens: Annotated[
+        bool, typer.Option("--abandon-tokens", help="Forget tokens that still work on the server.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Take the last migrations back."""
+    settings = given(context).settings()
+    from mmconsole import database  # noqa: PLC0415
+
+    undone = database.rollback(settings, step=step, abandon_tokens=abandon_tokens, ours=ours)
+    _show(undone, begun="Rolling back migrations.", nothing="Nothing to rollback.", json=json)
+
+
+def _show(applied: "Sequence[Applied]", *, begun: str, nothing: str, json: bool) -> None:
+    if json:
+        output.write_json([{"migration": one.name, "duration_ms": round(one.duration_ms, 2)} for one in applied])
+        return
+    output.write(f"\n   INFO  {begun if applied else nothing}\n")
+    for one in applied:
+        output.write(_dotted(one.name, f"{one.duration_ms:.2f}ms DONE"))
+    if applied:
+        output.write("")
+
+
+def _dotted(name: str, state: str) -> str:
+    """A line as artisan draws it: as wide as the terminal, with dots between."""
+    room = min(output.width() if output.is_terminal(sys.stdout) else 80, _WIDEST)
+    dots = "." * max(room - len(name) - len(state) - 6, 1)
+    return f"  {name} {dots} {state}"

@@ -1,0 +1,114 @@
+"""From the shell and back: runs a command line, and turns every end of it into one line and an exit code."""
+
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from mmconsole.cli import output
+from mmconsole.errors import MmconsoleError
+
+if TYPE_CHECKING:
+    from mmconsole.config import Settings
+
+UNEXPECTED: Final = 70
+"""EX_SOFTWARE: a mistake of ours."""
+INTERRUPTED: Final = 130
+_LIKE_A_SECRET: Final = re.compile(r"[A-Za-z0-9+/=_-]{20,}")
+
+
+@dataclass(slots=True)
+class Given:
+    """What stands before the command."""
+
+    config: Path | None = None
+    profile: str | None = None
+    debug: bool = False
+
+    def settings(self) -> "Settings":
+        """The settings of the chosen profile. Raises SettingsError."""
+        from mmconsole.config import load_settings  # noqa: PLC0415 - it imports pydantic, which help needs not
+
+        return load_settings(file=self.config, profile=self.profile)
+
+
+def given(context: typer.Context) -> Given:
+    found = context.find_object(Given)
+    return found if found is not None else Given()
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line. Returns its exit code; nothing but a mistake in here raises."""
+    from mmconsole.cli.app import command  # noqa: PLC0415 - the app imports the commands, which import this module
+
+    options = Given()
+    try:
+        code = command().main(list(arguments), prog_name="mmconsole", standalone_mode=False, obj=options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        output.let_go_of_stdout()
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as fault:  # noqa: BLE001 - this is where every fault ends
+        return _told(fault, options)
+    return code if isinstance(code, int) else 0
+
+
+def _told(fault: Exception, options: Given) -> int:
+    """Say what went wrong in one line."""
+    if isinstance(fault, typer.TyperException):
+        output.note(f"mmconsole: {_usage(fault)}")
+        return fault.exit_code
+    if isinstance(fault, typer.Abort):
+        output.note("mmconsole: Nothing was done.")
+        return 1
+    if isinstance(fault, MmconsoleError):
+        output.note(f"mmconsole: {output.visible(str(fault))}")
+        if options.debug:
+            _show_places(fault)
+        return fault.exit_code
+    return _unexpected(fault, options)
+
+
+def _usage(fault: typer.TyperException) -> str:
+    # A token typed as an argument would be quoted by the message.
+    sentence = _LIKE_A_SECRET.sub("***", fault.format_message())
+    context = getattr(fault, "ctx", None)
+    hint = f" Try `{context.command_path} --help`." if context is not None else ""
+    return output.visible(" ".join(sentence.split())) + hint
+
+
+def _unexpected(fault: Exception, options: Given) -> int:
+    where = traceback.extract_tb(fault.__traceback__)[-1]
+    place = f"{type(fault).__name__} at {Path(where.filename).name}:{where.lineno}"
+    hint = "" if options.debug else " `mmconsole --debug` before the command shows the way there."
+    output.note(f"mmconsole: This is a mistake in mmconsole ({place}), please report it.{hint}")
+    if options.debug:
+        _show_places(fault)
+    return UNEXPECTED
+
+
+def _show_places(fault: BaseException) -> None:
+    """Where it happened, without any value: the text of a foreign exception may carry a secret."""
+    for cause in _chain(fault):
+        output.note(f"{type(cause).__name__}:")
+        output.note("".join(traceback.format_list(traceback.extract_tb(cause.__traceback__))).rstrip())
+
+
+def _chain(fault: BaseException | None) -> list[BaseException]:
+    chain: list[BaseException] = []
+    while fault is not None and fault not in chain:
+        chain.append(fault)
+        fault = fault.__cause__ or fault.__context__
+    return chain

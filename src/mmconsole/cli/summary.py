@@ -1,0 +1,184 @@
+"""How a sync ended, for people and as JSON, and what a plan would do."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from mmconsole.cli import output
+from mmconsole.cli.run import INTERRUPTED
+from mmconsole.domain.plans import Finding, Forecast, Kind, Outcome, Result
+from mmconsole.services.sync import Summary
+from mmconsole.services.tokens import Recovered
+
+SOME_FAILED: Final = 3
+SHOWN_ON_A_TERMINAL: Final = 20
+_GLYPHS: Final = {Outcome.CONFLICT: "! conflict", Outcome.FAILED: "x failed"}
+_ORDER: Final = (*Outcome, Finding.UNCHANGED, Finding.LEFT)
+_NOT_DONE: Final = "not done"
+"""Planned, but a limit, a fault or a signal came first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A sync that came to an end."""
+
+    summary: Summary
+    seconds: float
+    interrupted: bool
+
+
+def exit_code_of(ending: Ending) -> int:
+    if ending.interrupted:
+        return INTERRUPTED
+    if ending.summary.fault is not None:
+        return ending.summary.fault.exit_code
+    return SOME_FAILED if ending.summary.troubled else 0
+
+
+def counts_of(summary: Summary) -> dict[str, int]:
+    """Every user in exactly one count; the rest was planned and not done."""
+    counts = {str(name): summary.counts[name] for name in _ORDER if summary.counts[name]}
+    rest = summary.users - sum(counts.values())
+    return counts | {_NOT_DONE: rest} if rest else counts
+
+
+def show_ending(ending: Ending, *, json: bool) -> None:
+    """Print how it ended: on stdout, and what stopped it as talk."""
+    summary = ending.summary
+    if json:
+        output.write_json(_ending_document(ending))
+    else:
+        for line in _ending_lines(ending):
+            output.write(line)
+    if ending.interrupted and _NOT_DONE in counts_of(summary):
+        output.note("mmconsole: Stopped. What was done is stored; the same command does the rest.")
+    if summary.fault is not None:
+        output.note(f"mmconsole: {output.visible(str(summary.fault))}")
+
+
+def _ending_document(ending: Ending) -> dict[str, Any]:
+    summary = ending.summary
+    return {
+        "users": summary.users,
+        "counts": counts_of(summary),
+        "steps": {kind: summary.steps[kind] for kind in Kind if summary.steps[kind]},
+        "forecast": asdict(summary.forecast),
+        "listed": [asdict(result) for result in summary.listed],
+        "recovered": asdict(summary.recovered),
+        "job_id": summary.job_id,
+        "seconds": round(ending.seconds, 3),
+        "interrupted": ending.interrupted,
+        "fault": None if summary.fault is None else str(summary.fault),
+    }
+
+
+def _ending_lines(ending: Ending) -> Iterator[str]:
+    summary = ending.summary
+    job = f", job {summary.job_id}" if summary.job_id else ""
+    yield from recovered_lines(summary.recovered)
+    yield f"{output.amount(summary.users, 'user')} in {output.duration(ending.seconds)}{job}"
+    yield from _counted(counts_of(summary))
+    yield from _troubles(summary)
+
+
+def _counted(counts: Mapping[str, int]) -> Iterator[str]:
+    room = max((len(f"{count:,}") for count in counts.values()), default=0)
+    for name, count in counts.items():
+        yield f"  {count:>{room},}  {name}"
+
+
+def _troubles(summary: Summary) -> Iterator[str]:
+    """Conflicts and failures with reason and cure: the first on a terminal, all that are known elsewhere."""
+    troubles = [result for result in summary.listed if result.outcome in _GLYPHS]
+    shown = troubles[:SHOWN_ON_A_TERMINAL] if output.is_terminal(sys.stdout) else troubles
+    if shown:
+        yield ""
+    yield from map(_trouble, shown)
+    more = summary.troubled - len(shown)
+    if more > 0:
+        failed = any(result.outcome is Outcome.FAILED for result in troubles)
+        where = "mmconsole activity" if failed else "mmconsole users list --health conflict"
+        yield f"and {more:,} more: {where}"
+
+
+def _trouble(result: Result) -> str:
+    status = _GLYPHS[result.outcome]
+    return f"{output.painted(status, status[0])}  {output.visible(result.user_id)}: {output.visible(result.note)}"
+
+
+def recovered_lines(recovered: Recovered) -> Iterator[str]:
+    """What an interrupted run had left, if anything."""
+    parts = [
+        f"{output.amount(len(recovered.revoked), 'token')} revoked" if recovered.revoked else "",
+        f"{output.amount(len(recovered.linked), 'account')} linked" if recovered.linked else "",
+        f"{output.amount(recovered.closed, 'note')} without a trace closed" if recovered.closed else "",
+    ]
+    done = ", ".join(part for part in parts if part)
+    if done:
+        yield f"Left by an interrupted run: {done}."
+    if recovered.young:
+        yield f"{output.amount(recovered.young, 'call')} of it may still be under way; the next run looks again."
+
+
+# ── plans ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def show_plan(
+    summary: Summary, examples: Mapping[Kind, Sequence[tuple[str, str, str]]], documents: Sequence[str] | None
+) -> None:
+    """Print a plan. `documents` are all its users as ready JSON; None means for people, with examples."""
+    if documents is not None:
+        output.write_json_text(_plan_document(summary, documents))
+        return
+    for line in _plan_lines(summary, examples):
+        output.write(line)
+
+
+def _plan_document(summary: Summary, documents: Sequence[str]) -> str:
+    """The users are encoded already: as values 100,000 of them would take ten times the memory."""
+    rest = output.as_json(
+        {
+            "users": summary.users,
+            "counts": {str(name): summary.counts[name] for name in _ORDER if summary.counts[name]},
+            "steps": {kind: summary.steps[kind] for kind in Kind if summary.steps[kind]},
+            "forecast": asdict(summary.forecast),
+            "listed": [asdict(result) for result in summary.listed],
+        }
+    )
+    return f'{rest[:-1]}, "planned": [{", ".join(documents)}]}}'
+
+
+def _plan_lines(summary: Summary, examples: Mapping[Kind, Sequence[tuple[str, str, str]]]) -> Iterator[str]:
+    yield f"{output.amount(summary.planned, 'user')} of {summary.users:,} to change; nothing was done"
+    found = {str(name): summary.counts[name] for name in _ORDER if summary.counts[name]}
+    yield from _counted({"to change": summary.planned} | found if summary.planned else found)
+    for kind in (kind for kind in Kind if summary.steps[kind]):
+        yield f"\n{kind} ({summary.steps[kind]:,})"
+        yield from (_planned(*example) for example in examples.get(kind, ()))
+        more = summary.steps[kind] - len(examples.get(kind, ()))
+        if more > 0:
+            yield f"  and {more:,} more: --json shows all"
+    yield from _troubles(summary)
+    if summary.planned:
+        yield ""
+        yield from forecast_lines(summary.forecast)
+
+
+def _planned(user_id: str, address: str, why: str) -> str:
+    reason = f"  ({output.visible(why)})" if why else ""
+    return f"  {output.visible(user_id)}  {output.visible(address)}{reason}"
+
+
+def forecast_lines(forecast: Forecast) -> Iterator[str]:
+    """What a plan will cause."""
+    accounts, tokens = forecast.steps.get(Kind.CREATE, 0), forecast.steps.get(Kind.GENERATE, 0)
+    yield (
+        f"Forecast: {output.amount(accounts, 'new account')}, {output.amount(tokens, 'new token')},"
+        f" {output.amount(forecast.calls, 'call')}, about {output.duration(forecast.seconds)}"
+        " on a server with two cores."
+    )
+    if forecast.mails:
+        yield f"It sends {output.amount(forecast.mails, 'e-mail')} to users."
+    if forecast.removals:
+        yield f"It removes tokens or accounts of {output.amount(forecast.removals, 'user')}."

@@ -1,0 +1,79 @@
+"""A table that fits the terminal, or lines with tabs where nobody looks."""
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from mmconsole.cli import output
+
+_LOOKED_AT: Final = 200
+"""Rows that decide how wide the columns are; whoever lists 100,000 users waits for no more."""
+_NARROWEST: Final = 8
+_GAP: Final = "  "
+
+
+class Table:
+    """Rows are printed as they come. Cells are shown as they are: what is from outside goes through `visible` first.
+
+    On a terminal the columns whose names end in `…` give way when it is too narrow. Elsewhere each row is a line with
+    tabs, whole and without a heading, for `cut` and `awk`.
+    """
+
+    def __init__(self, *columns: str, glyphs: int | None = None) -> None:
+        """`glyphs` is the column whose first character says how it is coloured."""
+        self._titles = [column.removesuffix("…") for column in columns]
+        self._yielding = [place for place, column in enumerate(columns) if column.endswith("…")]
+        self._glyphs = glyphs
+        self.fits = output.is_terminal(sys.stdout)
+        """Whether a terminal has to hold it."""
+        self._waiting: list[Sequence[str]] = []
+        self._widths: list[int] = []
+
+    def add(self, *cells: str) -> None:
+        if not self.fits:
+            output.write("\t".join(cells))
+        elif self._widths:
+            self._print(cells)
+        else:
+            self._waiting.append(cells)
+            if len(self._waiting) >= _LOOKED_AT:
+                self._begin()
+
+    def end(self) -> None:
+        if self._waiting:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._widths = self._fitted()
+        self._print(self._titles, heading=True)
+        for cells in self._waiting:
+            self._print(cells)
+        self._waiting = []
+
+    def _fitted(self) -> list[int]:
+        """The columns' own widths, less what the terminal does not have, taken from the widest that yield."""
+        from rich.cells import cell_len  # noqa: PLC0415 - only a table needs to know how wide characters are
+
+        columns = zip(self._titles, *self._waiting, strict=True)
+        widths = [max(map(cell_len, column)) for column in columns]
+        excess = sum(widths) + len(_GAP) * (len(widths) - 1) - output.width()
+        while excess > 0:
+            widest = max(self._yielding, key=lambda place: widths[place])
+            if widths[widest] <= _NARROWEST:
+                break
+            widths[widest] -= 1
+            excess -= 1
+        return widths
+
+    def _print(self, cells: Sequence[str], *, heading: bool = False) -> None:
+        shown = [fitted(cell, room) for cell, room in zip(cells, self._widths, strict=True)]
+        if self._glyphs is not None and not heading:
+            shown[self._glyphs] = output.painted(shown[self._glyphs], cells[self._glyphs][:1])
+        output.write(_GAP.join(shown).rstrip())
+
+
+def fitted(text: str, room: int) -> str:
+    """Text of exactly this many columns; what is cut off leaves an ellipsis."""
+    from rich.cells import cell_len, set_cell_size  # noqa: PLC0415
+
+    return text + " " * (room - cell_len(text)) if cell_len(text) <= room else set_cell_size(text, room - 1) + "…"
