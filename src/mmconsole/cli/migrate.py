@@ -57,7 +57,11 @@ def migrate(
     settings = given(context).settings()
     from mmconsole import database  # noqa: PLC0415 - it imports SQLAlchemy, which help needs not
 
-    _show(database.migrate(settings), begun="Running migrations.", nothing="Nothing to migrate.", json=json)
+    applied = database.migrate(settings)
+    if json:
+        _show_json(applied)
+    else:
+        show_applied(applied)
 
 
 def status(
@@ -93,18 +97,26 @@ def rollback(
     from mmconsole import database  # noqa: PLC0415
 
     undone = database.rollback(settings, step=step, abandon_tokens=abandon_tokens, ours=ours)
-    _show(undone, begun="Rolling back migrations.", nothing="Nothing to rollback.", json=json)
-
-
-def _show(applied: "Sequence[Applied]", *, begun: str, nothing: str, json: bool) -> None:
     if json:
-        output.write_json([{"migration": one.name, "duration_ms": round(one.duration_ms, 2)} for one in applied])
-        return
+        _show_json(undone)
+    else:
+        _show(undone, begun="Rolling back migrations.", nothing="Nothing to rollback.")
+
+
+def show_applied(applied: "Sequence[Applied]") -> None:
+    _show(applied, begun="Running migrations.", nothing="Nothing to migrate.")
+
+
+def _show(applied: "Sequence[Applied]", *, begun: str, nothing: str) -> None:
     output.write(f"\n   INFO  {begun if applied else nothing}\n")
     for one in applied:
         output.write(_dotted(one.name, f"{one.duration_ms:.2f}ms DONE"))
     if applied:
         output.write("")
+
+
+def _show_json(applied: "Sequence[Applied]") -> None:
+    output.write_json([{"migration": one.name, "duration_ms": round(one.duration_ms, 2)} for one in applied])
 
 
 def _dotted(name: str, state: str) -> str:

@@ -49,7 +49,7 @@ def show_ending(ending: Ending, *, json: bool) -> None:
     if json:
         output.write_json(_ending_document(ending))
     else:
-        for line in _ending_lines(ending):
+        for line in ending_lines(ending):
             output.write(line)
     if ending.interrupted and _NOT_DONE in counts_of(summary):
         output.note("mmconsole: Stopped. What was done is stored; the same command does the rest.")
@@ -73,13 +73,14 @@ def _ending_document(ending: Ending) -> dict[str, Any]:
     }
 
 
-def _ending_lines(ending: Ending) -> Iterator[str]:
+def ending_lines(ending: Ending, *, troubles: bool = True) -> Iterator[str]:
     summary = ending.summary
     job = f", job {summary.job_id}" if summary.job_id else ""
     yield from recovered_lines(summary.recovered)
     yield f"{output.amount(summary.users, 'user')} in {output.duration(ending.seconds)}{job}"
     yield from _counted(counts_of(summary))
-    yield from _troubles(summary)
+    if troubles:
+        yield from _troubles(summary)
 
 
 def _counted(counts: Mapping[str, int]) -> Iterator[str]:

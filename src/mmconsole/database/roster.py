@@ -201,7 +201,7 @@ def _user(row: Row, *, split: bool) -> User:
     if split:
         first, last = split_name(first or "")
     return User(
-        str(key),  # type: ignore[arg-type] - UserId(str(key)) is one call more for every user of every sync
+        UserId(str(key)),
         email,
         verified is not None and says_yes(verified),
         username or None,

@@ -23,6 +23,9 @@ _TELLING: Final = frozenset(
     }
 )
 
+_AN_INSTANT: Final = 1_000_000_000
+"""No wait is that long, and every date of this century is longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -42,13 +45,14 @@ class Answer:
         """Whether it is a page for people, as proxies and sign-in walls send."""
         return self.header(b"content-type").startswith("text/html") or self.body[:64].lstrip()[:1] == b"<"
 
-    @property
-    def exhausted_for(self) -> float | None:
+    def exhausted_for(self, *, now: float) -> float | None:
         """Seconds until the rate limiter lets calls pass again, if this answer used up what was left."""
         remaining = _numbers(self.headers.get(b"x-ratelimit-remaining"))
         if not remaining or min(remaining) > 0:
             return None
-        return max(_numbers(self.headers.get(b"x-ratelimit-reset")), default=None)
+        resets = _numbers(self.headers.get(b"x-ratelimit-reset"))
+        # Mattermost says seconds; the limiters of some gateways say when, in seconds since 1970.
+        return max((reset - now if reset > _AN_INSTANT else reset for reset in resets), default=None)
 
     def retry_after(self, *, now: float) -> float | None:
         """Seconds that Retry-After asks for; None when it does not say. It may be a number or a date."""

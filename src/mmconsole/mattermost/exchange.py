@@ -242,7 +242,7 @@ class Exchange:
         return answer
 
     def _understood(self, call: _Call[T], answer: Answer, patience: Patience) -> T:
-        exhausted_for = answer.exhausted_for
+        exhausted_for = answer.exhausted_for(now=self._timing.now())
         if answer.status == httpx.codes.TOO_MANY_REQUESTS:
             asked = answer.retry_after(now=self._timing.now())
             wait = patience.after_throttle(exhausted_for if asked is None else asked)

@@ -10,9 +10,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from mmconsole.mattermost.patience import THROTTLED_AT_MOST
+
 _START: Final = 8
 """Seen on 11.6.0: the most tokens per second are made at 8 at once, and 16 are slower."""
-_LONGEST_PAUSE: Final = 120.0
+_LONGEST_PAUSE: Final = THROTTLED_AT_MOST
 
 
 class Pace:

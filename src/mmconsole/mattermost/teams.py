@@ -39,6 +39,6 @@ class TeamCalls:
             _MEMBERS,
             team_id,
             body=account_ids,
-            about=lambda rows: all(row.team_id == team_id and row.user_id in asked for row in rows),
+            about=lambda rows: all(row.team_id == team_id and row.user_id in asked for row in rows or ()),
         )
-        return {AccountId(row.user_id) for row in rows if not row.delete_at}
+        return {AccountId(row.user_id) for row in rows or () if not row.delete_at}

@@ -112,7 +112,7 @@ class TokenCalls:
     async def sessions_of(self, account_id: AccountId) -> list[Session]:
         """An account's sessions, by which a token's id is found when only its secret is known."""
         rows = await self._exchange.ask(
-            _SESSIONS, account_id, about=lambda rows: all(row.user_id == account_id for row in rows)
+            _SESSIONS, account_id, about=lambda rows: all(row.user_id == account_id for row in rows or ())
         )
         return [
             Session(
@@ -121,5 +121,5 @@ class TokenCalls:
                 row.create_at,
                 row.last_activity_at,
             )
-            for row in rows
+            for row in rows or ()
         ]

@@ -1,6 +1,6 @@
 """Who is asking: where the token is read, what session it has, and whether a cookie may change anything.
 
-The order in here is the server's own (mattermost.md 2.1 to 2.4); to read the header before the cookie, for instance,
+The order in here is the server's own; to read the header before the cookie, for instance,
 would let a client with a stale cookie pass that a real server turns away.
 """
 
@@ -89,7 +89,7 @@ def find_session(call: Call, token: str) -> Session | None:
 
 
 def _open_session(state: State, token: Token, user: User) -> Session | None:
-    """The session of a token, made at its first use (mattermost.md 2.2)."""
+    """The session of a token, made at its first use."""
     now = state.millis()
     if not (state.config.tokens_enabled or user.is_bot) or user.delete_at:
         return None
@@ -110,7 +110,7 @@ def _require_session(call: Call) -> None:
 
 
 def _require_second_factor(call: Call) -> None:
-    """Enforced only by licensed servers; `/users/me` and bots are spared (mattermost.md 2.2)."""
+    """Enforced only by licensed servers; `/users/me` and bots are spared."""
     state, user = call.state, call.user
     if not state.licensed or user.mfa_active or user.is_bot or call.path == "/users/me":
         return
@@ -122,7 +122,7 @@ def _require_second_factor(call: Call) -> None:
 
 
 def _check_csrf(call: Call, session: Session) -> None:
-    """A token's session has no CSRF value, so a call without the header passes: the hole of mattermost.md 2.4."""
+    """A token's session has no CSRF value, so a call without the header passes: the known hole (seen on 11.6.0)."""
     if call.headers.get(b"x-csrf-token", b"").decode("latin-1") == session.csrf:
         return
     strict = call.state.config["ServiceSettings", "ExperimentalStrictCSRFEnforcement"]

@@ -145,7 +145,7 @@ class ServerConfig:
 
     @property
     def mail_reachable(self) -> bool:
-        """Nothing listens at the default address; any other is taken to be a working mail server (mattermost.md 0)."""
+        """Nothing listens at the default address; any other is taken to be a working mail server."""
         return (self["EmailSettings", "SMTPServer"], self["EmailSettings", "SMTPPort"]) != ("localhost", "10025")
 
     @property
@@ -202,7 +202,7 @@ class ServerConfig:
 
 
 def _fill_blanks(sections: dict[str, dict[str, Any]]) -> None:
-    """Blank mail settings become the defaults again, so mail cannot be switched off by blanking (mattermost.md 0)."""
+    """Blank mail settings become the defaults again, so mail cannot be switched off by blanking."""
     mail = sections["EmailSettings"]
     mail["SMTPServer"] = mail["SMTPServer"] or "localhost"
     mail["SMTPPort"] = mail["SMTPPort"] or "10025"

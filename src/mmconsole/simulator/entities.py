@@ -12,7 +12,7 @@ GUEST_ROLE = "system_guest"
 
 @dataclass(slots=True, eq=False)
 class Token:
-    """A personal access token. The server keeps the secret in plain text, and so do we (mattermost.md 1.1)."""
+    """A personal access token. The server keeps the secret in plain text, and so do we."""
 
     id: str
     secret: str
@@ -155,7 +155,7 @@ class Channel:
 
 @dataclass(slots=True, eq=False)
 class Audit:
-    """A line of the old audit table (mattermost.md 6)."""
+    """A line of the old audit table."""
 
     id: str
     create_at: int

@@ -48,7 +48,7 @@ def bad_url(name: str) -> AppError:
 
 
 def forbidden() -> AppError:
-    """Which permission was missing is never said (mattermost.md 1.2)."""
+    """Which permission was missing is never said."""
     return AppError("api.context.permissions.app_error", 403)
 
 

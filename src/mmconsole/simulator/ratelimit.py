@@ -1,4 +1,4 @@
-"""The server's rate limiter: a generic cell rate bucket per client address (mattermost.md 5)."""
+"""The server's rate limiter: a generic cell rate bucket per client address."""
 
 from __future__ import annotations
 

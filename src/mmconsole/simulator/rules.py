@@ -1,4 +1,4 @@
-"""What a username, an address, a password, a team and a channel must look like (mattermost.md 3.1 and 4)."""
+"""What a username, an address, a password, a team and a channel must look like."""
 
 from __future__ import annotations
 

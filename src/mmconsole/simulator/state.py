@@ -101,7 +101,7 @@ class State:
             self.end_sessions(user.id)
 
     def remove_user(self, user: User) -> None:
-        """Permanent deletion: the sessions and tokens go too (mattermost.md 1.6)."""
+        """Permanent deletion: the sessions and tokens go too."""
         if not user.delete_at:
             self.set_active(user, active=False)
         for token in user.tokens:

@@ -39,7 +39,7 @@ CHANNEL_NOTIFY_PROPS: Final = {
 
 
 def user_fields(user: User) -> dict[str, Any]:
-    """What an administrator reads. `email_verified` is never part of it (mattermost.md 0)."""
+    """What an administrator reads. `email_verified` is never part of it."""
     fields: dict[str, Any] = {
         "id": user.id,
         "create_at": user.create_at,

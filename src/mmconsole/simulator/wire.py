@@ -138,7 +138,7 @@ class Call:
         return self.query(name) in _TRUE
 
     def number(self, name: str, default: int) -> int:
-        """An integer of the query; what is none, or negative, is silently the default (mattermost.md 3.3)."""
+        """An integer of the query; what is none, or negative, is silently the default."""
         value = _integer(self.query(name))
         return default if value is None or value < 0 else value
 
@@ -160,7 +160,7 @@ class Call:
             raise bad_body(name) from fault
 
     def mapping(self) -> dict[str, Any]:
-        """The body as a map; one that cannot be read is an empty map, never a refusal (mattermost.md 1.2)."""
+        """The body as a map; one that cannot be read is an empty map, never a refusal."""
         if len(self.body) > self.state.config.max_body + MIN_READ:
             return {}
         try:

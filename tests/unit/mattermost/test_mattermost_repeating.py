@@ -294,3 +294,21 @@ async def test_a_garbled_answer_does_not_trip_the_breaker(client: MattermostClie
     for _ in range(12):
         with pytest.raises(Garbled):
             await client.account(ANN)
+
+
+async def test_a_rate_limit_that_ends_at_an_instant_is_understood(
+    client: MattermostClient, server: Any, stopped: Any
+) -> None:
+    ends = int(stopped.now()) + 12
+    server.says(200, ME, {"X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": str(ends)})
+
+    await client.account(ANN)
+
+    assert client.pace.wait_left == 12
+
+
+async def test_nobodys_sessions_and_memberships_may_be_null(client: MattermostClient, server: Any) -> None:
+    server.says(200, None)
+
+    assert await client.sessions_of(ANN) == []
+    assert await client.team_members(TeamId("m" * 26), [ANN]) == set()

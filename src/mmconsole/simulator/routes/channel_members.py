@@ -1,4 +1,4 @@
-"""Who is in a channel: add one or many, list, remove (mattermost.md 4)."""
+"""Who is in a channel: add one or many, list, remove."""
 
 from __future__ import annotations
 

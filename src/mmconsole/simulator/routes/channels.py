@@ -1,4 +1,4 @@
-"""Channels: create, read, find by name, archive, restore (mattermost.md 4)."""
+"""Channels: create, read, find by name, archive, restore."""
 
 from __future__ import annotations
 

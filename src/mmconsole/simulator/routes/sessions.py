@@ -1,4 +1,4 @@
-"""Signing in and out, and the sessions that come of it (mattermost.md 2.3)."""
+"""Signing in and out, and the sessions that come of it."""
 
 from __future__ import annotations
 

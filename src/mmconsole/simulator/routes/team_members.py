@@ -1,4 +1,4 @@
-"""Joining and leaving teams, one at a time and in batches (mattermost.md 4)."""
+"""Joining and leaving teams, one at a time and in batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Personal access tokens: create, list, find, revoke, disable, enable, rotate (mattermost.md 1)."""
+"""Personal access tokens: create, list, find, revoke, disable, enable, rotate."""
 
 from __future__ import annotations
 

@@ -1,0 +1,202 @@
+"""The stage of the demo: its server, its application's database, its keys; all of them gone at the end."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from mmconsole import database
+from mmconsole.cli import migrate, output
+from mmconsole.cli.loop import Interrupts, run
+from mmconsole.cli.people import Before, Person, people
+from mmconsole.cli.summary import Ending, ending_lines, exit_code_of
+from mmconsole.cli.syncing import apply
+from mmconsole.cli.table import Table
+from mmconsole.cli.words import STATUSES
+from mmconsole.config import Settings, load_settings
+from mmconsole.core import Core, Keys, open_core
+from mmconsole.domain.secrets import Secret
+from mmconsole.domain.tokens import Health
+from mmconsole.secrets import Form, Vault, seal_keys
+from mmconsole.services.sync import SyncRequest
+from mmconsole.services.users import KnownUser
+from mmconsole.simulator import Simulator, SimulatorOptions, serve_in_thread
+from mmconsole.simulator.entities import User as MadeUpAccount
+
+_TABLE: Final = """
+CREATE TABLE users (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name VARCHAR NOT NULL,
+    email VARCHAR,
+    email_verified_at DATETIME,
+    password VARCHAR,
+    remember_token VARCHAR,
+    locale VARCHAR,
+    mattermost_token TEXT,
+    created_at DATETIME,
+    updated_at DATETIME,
+    deleted_at DATETIME
+)
+"""
+"""As a Laravel application has it that used the Laravel version of this before."""
+_INSERT: Final = """
+INSERT INTO users (name, email, email_verified_at, locale, mattermost_token, created_at, updated_at, deleted_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_THEN: Final = "2025-11-03 09:00:00"
+_SETTINGS: Final = """\
+mattermost:
+  url: {url}
+database:
+  url: sqlite:///{folder}/application.sqlite3
+  users:
+    locale: locale
+    deleted_at: deleted_at
+sync:
+  teams: [main]
+tokens:
+  storage: sealed
+  accept: [plain]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything that a demo needs, for as long as it takes."""
+
+    settings: Settings
+    keys: Keys
+    users: int
+
+
+def play(number: int, *, seed: int, keep: bool) -> int:
+    """Run the demo. Returns its exit code."""
+    with _set_up(number, seed=seed) as stage:
+        output.write(f"A made-up Mattermost listens at {stage.settings.server}, in this process.")
+        output.write(f"An application's database has {output.amount(number, 'user')}, awkward ones among them.")
+        output.write("\n$ mmconsole migrate")
+        migrate.show_applied(database.migrate(stage.settings))
+        output.write("$ mmconsole sync --all")
+        output.flush()
+        return run(lambda signals: _perform(stage, signals, keep=keep))
+
+
+async def _perform(stage: Stage, signals: Interrupts, *, keep: bool) -> int:
+    async with open_core(stage.settings, face="demo", keys=stage.keys) as core:
+        ending = await apply(core, SyncRequest(), signals, yes=True, wait=False)
+        with output.reader():
+            await _show(core, ending)
+        if ending.interrupted or ending.summary.fault is not None:
+            return exit_code_of(ending)
+        _say_what_next(stage, keep=keep)
+        if keep:
+            signals.under_way = lambda: 0
+            signals.say = lambda _: None
+            await signals.stop.wait()
+    return 0
+
+
+async def _show(core: Core, ending: Ending) -> None:
+    for line in ending_lines(ending, troubles=False):
+        output.write(line)
+    output.write("\nUsers by status, and one of each:")
+    table = Table("STATUS", "USERS", "ONE OF THEM…", "TOKEN OR REASON…", glyphs=0)
+    for health, (count, known) in (await _by_health(core)).items():
+        who = output.visible(known.user.email or known.user.first_name)
+        why = output.visible(known.record.cause) or known.record.token_id or _why(known)
+        table.add(STATUSES[health], f"{count:>5,}", who, why)
+    table.end()
+
+
+async def _by_health(core: Core) -> dict[Health, tuple[int, KnownUser]]:
+    """How many there are of each status, and the first of them."""
+    found: dict[Health, tuple[int, KnownUser]] = {}
+    async for known in core.users.all():
+        count, first = found.get(known.health, (0, known))
+        found[known.health] = count + 1, first
+    return {health: found[health] for health in Health if health in found}
+
+
+def _why(known: KnownUser) -> str:
+    return "" if known.user.active else "deleted in the application, so nothing is made"
+
+
+def _say_what_next(stage: Stage, *, keep: bool) -> None:
+    if keep:
+        output.note("\nUntil Ctrl-C, from another terminal:")
+        output.note(f"  mmconsole --config {stage.settings.file} users list --health conflict")
+        output.note(f"  mmconsole --config {stage.settings.file} activity --follow")
+        return
+    output.note("\nAll of it is gone now. Next: `mmconsole demo --keep` to look around, or with your")
+    output.note("own server: config.example.yaml, mmconsole migrate, login, sync --all --dry-run")
+
+
+# ── setting up ───────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def _set_up(number: int, *, seed: int) -> Iterator[Stage]:
+    cast = people(number, seed=seed)
+    simulator = Simulator(SimulatorOptions(seed=seed))
+    with TemporaryDirectory(prefix="mmconsole-demo-") as folder:
+        _fill(Path(folder) / "application.sqlite3", cast, simulator)
+        with serve_in_thread(simulator) as running:
+            file = Path(folder) / "config.yaml"
+            file.write_text(_SETTINGS.format(url=running.url, folder=folder), encoding="utf-8")
+            settings = load_settings(file=file, environment={})
+            yield Stage(settings, _keys(simulator), number)
+
+
+def _keys(simulator: Simulator) -> Keys:
+    """A seal key that is nowhere but in memory, and the token that the server was made with."""
+    seals = seal_keys.in_memory()
+
+    def vault(settings: Settings, installation_id: str) -> Vault:
+        names = settings.users_table
+        return Vault(
+            storage=Form.SEALED,
+            accept=(Form.PLAIN,),
+            keys=seals,
+            installation_id=installation_id,
+            table=names.table,
+            column=names.token,
+        )
+
+    return Keys(admin_token=lambda _: Secret(simulator.admin_token), vault=vault)
+
+
+def _fill(file: Path, cast: Sequence[Person], simulator: Simulator) -> None:
+    """Make the application's database, and what the server knew before."""
+    rows = [_row(person, _on_server(person, simulator)) for person in cast]
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(_TABLE)
+        connection.executemany(_INSERT, rows)
+
+
+def _row(person: Person, token: str | None) -> tuple[str | None, ...]:
+    verified, deleted = _THEN if person.verified else None, _THEN if person.deleted else None
+    return person.name, person.email, verified, person.locale, token, _THEN, _THEN, deleted
+
+
+def _on_server(person: Person, simulator: Simulator) -> str | None:
+    """Make the account somebody had before. Returns the token the application stored for it, if any."""
+    if person.before is Before.NOTHING or person.email is None:
+        return None
+    state = simulator.state
+    stamp = state.millis()
+    name = person.email.partition("@")[0]
+    account = MadeUpAccount(state.ids.new(), name, person.email, stamp, stamp)
+    account.email_verified = person.before is not Before.UNVERIFIED
+    state.add_user(account)
+    state.join_team(state.teams_by_name["main"], account)
+    if person.before is Before.DEACTIVATED:
+        state.set_active(account, active=False)
+    if person.before not in {Before.LIVE_TOKEN, Before.DEAD_TOKEN}:
+        return None
+    token = state.add_token(account, "laravel")
+    if person.before is Before.DEAD_TOKEN:
+        state.remove_token(token)
+    return token.secret
