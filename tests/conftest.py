@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ class World:
         return origins | self._flags
 
     def load(self) -> Settings:
-        return load_settings(environment={}, flags=self.flags, profile=self.settings.profile)
+        return replace(load_settings(environment={}, flags=self.flags), profile=self.settings.profile)
 
     def vault(self, settings: Settings, installation: str) -> Vault:
         tokens, table = settings.values.tokens, settings.users_table
@@ -303,7 +304,7 @@ def _made(folder: Path, *, laravel: bool, options: SimulatorOptions, name: str) 
     server = Server(options, Clock())
     file = folder / f"{name}.sqlite3"
     flags: dict[str, tuple[str, Any]] = {"database.url": ("test", f"sqlite:///{file}")} if laravel else {}
-    settings = load_settings(environment={}, flags=flags, profile=name)
+    settings = replace(load_settings(environment={}, flags=flags), profile=name)
     if laravel:
         with closing(sqlite3.connect(file)) as connection:
             connection.executescript(LARAVEL)

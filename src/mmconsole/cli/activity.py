@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from mmconsole.cli import output
-from mmconsole.cli.loop import Interrupts, run_core
+from mmconsole.cli.run import run_core
 
 if TYPE_CHECKING:
+    from mmconsole.cli.loop import Interrupts
     from mmconsole.core import Core
     from mmconsole.domain.activity import Activity
 
@@ -22,16 +23,15 @@ _GLYPHS: Final = {"info": " ", "warning": "!", "error": "x"}
 
 def activity(
     context: typer.Context,
+    *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens now.")] = False,
-    user: Annotated[
-        str | None, typer.Option(metavar="USER", help="Only of this user: id, e-mail or username.")
-    ] = None,
+    user: Annotated[str | None, typer.Option(metavar="USER", help="Only of this user: id, e-mail or username.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="The newest N entries.")] = 50,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """Show what happened, the newest last."""
 
-    async def work(core: "Core", _: Interrupts) -> None:
+    async def work(core: "Core", _: "Interrupts") -> None:
         with output.reader():
             await _show(core, user, follow=follow, limit=limit, json=json)
 

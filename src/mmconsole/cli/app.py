@@ -2,9 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final, cast
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from mmconsole.cli import activity, config, demo, login, migrate, output, seal, simulator, tokens, users
@@ -13,9 +14,11 @@ from mmconsole.cli.sync import EXAMPLES as SYNC_EXAMPLES
 from mmconsole.cli.sync import sync
 from mmconsole.errors import UsageError
 
-if TYPE_CHECKING:
-    from typer.core import TyperGroup
-
+_ORDER: Final = (
+    *("sync", "users", "tokens", "activity"),
+    *("migrate", "login", "logout", "seal", "config"),
+    *("demo", "simulator"),
+)
 _EPILOG: Final = """\b
 Examples:
   mmconsole demo                    see it work, with a Mattermost of its own
@@ -27,15 +30,21 @@ Data goes to stdout, talk to stderr; --json where there is something to read. `m
 """
 
 
-def command() -> "TyperGroup":
+class _InOrder(TyperGroup):
+    """Lists the commands by what they are for; Typer would put groups behind the others."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        return sorted(super().list_commands(ctx), key=_ORDER.index)
+
+
+def command() -> TyperGroup:
     """The whole command line, ready to be run."""
-    found: TyperGroup = get_command(_app())  # type: ignore[assignment]
-    return found
+    return cast("TyperGroup", get_command(_app()))
 
 
 def _app() -> typer.Typer:
     # Rich help takes twice as long, and a pretty traceback shows local variables, which may be secrets.
-    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, invoke_without_command=True)
+    app = typer.Typer(cls=_InOrder, rich_markup_mode=None, pretty_exceptions_enable=False, invoke_without_command=True)
     app.callback(epilog=_EPILOG)(before)
     app.command(epilog=SYNC_EXAMPLES)(sync)
     app.add_typer(users.app(), name="users")
@@ -60,9 +69,7 @@ def before(  # noqa: PLR0913 - one parameter per option
     profile: Annotated[
         str | None, typer.Option(metavar="NAME", help="A profile of the settings: one server with its database.")
     ] = None,
-    headless: Annotated[
-        bool, typer.Option("--headless", help="Never open a screen; needs a command.")
-    ] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="Never open a screen; needs a command.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours, as with NO_COLOR=1.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from, without any value.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,

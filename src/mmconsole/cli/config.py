@@ -33,7 +33,7 @@ def app() -> typer.Typer:
 
 
 def show(
-    context: typer.Context, json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
+    context: typer.Context, *, json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
 ) -> None:
     """Show every setting and where it comes from."""
     settings = given(context).settings()

@@ -19,6 +19,7 @@ It touches nothing of yours: server, database and keys are made up, and gone at 
 
 
 def demo(
+    *,
     users: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Users of the application.")] = 1_000,
     seed: Annotated[int, typer.Option(metavar="S", help="The same seed makes the same people.")] = 1,
     keep: Annotated[

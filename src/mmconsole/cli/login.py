@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from mmconsole.cli import output
-from mmconsole.cli.loop import Interrupts, run
 from mmconsole.cli.run import given
 from mmconsole.domain.secrets import Secret
 from mmconsole.errors import UsageError
 
 if TYPE_CHECKING:
+    from mmconsole.cli.loop import Interrupts
     from mmconsole.services.login import LoggedIn
 
 LOGIN_EXAMPLES: Final = """\b
@@ -33,14 +33,17 @@ _LONGEST: Final = 4_096
 
 def login(
     context: typer.Context,
+    *,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Store the administrator's token, after it was tried."""
     settings = given(context).settings()
+    from mmconsole.cli.loop import run  # noqa: PLC0415 - help needs no event loop
+
     server = settings.server
     token = _read(server)
 
-    async def work(_: Interrupts) -> "LoggedIn":
+    async def work(_: "Interrupts") -> "LoggedIn":
         from mmconsole.services.login import log_in  # noqa: PLC0415 - it imports the client, which help needs not
 
         return await log_in(settings, token)

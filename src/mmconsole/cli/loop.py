@@ -9,18 +9,16 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-import typer
+from typing import Any, Final, TypeVar
 
 from mmconsole.cli import output
-from mmconsole.cli.run import INTERRUPTED, given
+from mmconsole.config import Settings
+from mmconsole.core import Core, open_core
 from mmconsole.errors import Interrupted, MmconsoleError
 
-if TYPE_CHECKING:
-    from mmconsole.core import Core
-
 T = TypeVar("T")
+
+INTERRUPTED: Final = 130
 
 _PATIENCE: Final = 2
 """Signals after which the next one waits for nothing, not even for the database to be closed."""
@@ -56,13 +54,10 @@ def run(work: Callable[[Interrupts], Coroutine[Any, Any, T]]) -> T:
         return runner.run(_until_told(work))
 
 
-def run_core(context: typer.Context, work: "Callable[[Core, Interrupts], Coroutine[Any, Any, T]]") -> T:
-    """The same with the core of the chosen profile. Raises SettingsError, DatabaseError."""
-    settings = given(context).settings()
+def run_core(settings: Settings, work: Callable[[Core, Interrupts], Coroutine[Any, Any, T]]) -> T:
+    """The same with the core of a profile. Raises DatabaseError."""
 
     async def with_core(interrupts: Interrupts) -> T:
-        from mmconsole.core import open_core  # noqa: PLC0415 - it imports the database, which help needs not
-
         async with open_core(settings, face="cli") as core:
             return await work(core, interrupts)
 

@@ -47,6 +47,7 @@ def app() -> typer.Typer:
 
 def migrate(
     context: typer.Context,
+    *,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Prepare the database: run the migrations that have not run yet."""
@@ -66,6 +67,7 @@ def migrate(
 
 def status(
     context: typer.Context,
+    *,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show which migrations have run."""
@@ -85,6 +87,7 @@ def status(
 
 def rollback(
     context: typer.Context,
+    *,
     step: Annotated[int, typer.Option(min=1, metavar="N", help="Take back the last N steps.")] = 1,
     ours: Annotated[bool, typer.Option("--ours", help="Take back our own tables instead.")] = False,
     abandon_tokens: Annotated[

@@ -40,7 +40,7 @@ class Person:
 _NAMES: Final = (
     ("Ann Baker", "ann.baker", "en"),
     ("Jürgen Groß", "juergen.gross", "de"),
-    ("Şeyma Yıldız", "seyma.yildiz", "tr"),
+    ("Şeyma Yıldız", "seyma.yildiz", "tr"),  # noqa: RUF001 - a dotless i is what it is about
     ("محمد علي", "mohamed.ali", "ar"),
     ("王小明", "xiaoming.wang", "zh-CN"),
     ("Анна Петрова", "anna.petrova", "ru"),

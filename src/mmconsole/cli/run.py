@@ -3,10 +3,10 @@
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import typer
 
@@ -14,7 +14,11 @@ from mmconsole.cli import output
 from mmconsole.errors import MmconsoleError
 
 if TYPE_CHECKING:
+    from mmconsole.cli.loop import Interrupts
     from mmconsole.config import Settings
+    from mmconsole.core import Core
+
+T = TypeVar("T")
 
 UNEXPECTED: Final = 70
 """EX_SOFTWARE: a mistake of ours."""
@@ -40,6 +44,17 @@ class Given:
 def given(context: typer.Context) -> Given:
     found = context.find_object(Given)
     return found if found is not None else Given()
+
+
+def run_core(context: typer.Context, work: "Callable[[Core, Interrupts], Coroutine[Any, Any, T]]") -> T:
+    """Run something asynchronous with the core of the chosen profile. Raises SettingsError, DatabaseError, Interrupted.
+
+    Help needs no event loop and no core, so they are imported here.
+    """
+    settings = given(context).settings()
+    from mmconsole.cli import loop  # noqa: PLC0415
+
+    return loop.run_core(settings, work)
 
 
 def main() -> None:

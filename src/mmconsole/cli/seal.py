@@ -45,7 +45,7 @@ def init(context: typer.Context) -> None:
 
 
 def status(
-    context: typer.Context, json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
+    context: typer.Context, *, json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
 ) -> None:
     """Show which keys there are, never the keys themselves."""
     settings = given(context).settings()
@@ -66,6 +66,7 @@ def status(
 
 def export(
     context: typer.Context,
+    *,
     show: Annotated[bool, typer.Option("--show", help="Print them on a terminal too.")] = False,
 ) -> None:
     """Print all keys, for a copy in a safe place."""

@@ -32,7 +32,8 @@ class Cost(StrEnum):
     REAL = "real"
 
 
-def simulator(  # noqa: PLR0913, PLR0917 - one parameter per option
+def simulator(  # noqa: PLR0913 - one parameter per option
+    *,
     listen: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
     ] = "127.0.0.1:9065",
@@ -42,9 +43,7 @@ def simulator(  # noqa: PLR0913, PLR0917 - one parameter per option
     rate_limit: Annotated[
         str | None, typer.Option(metavar="PER_SECOND[:BURST]", help="Answer 429 above this rate.")
     ] = None,
-    user_cap: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Take no more than N active users.")
-    ] = None,
+    user_cap: Annotated[int | None, typer.Option(min=1, metavar="N", help="Take no more than N active users.")] = None,
     latency: Annotated[str, typer.Option(metavar="TIME", help="Wait before each answer, as 10ms.")] = "0ms",
     cost: Annotated[Cost, typer.Option(help="Let calls take as long as on a real server.")] = Cost.NONE,
     version: Annotated[str, typer.Option(metavar="VERSION", help="Behave like this version.")] = "11.6.0",

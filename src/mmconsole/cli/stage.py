@@ -130,8 +130,9 @@ def _say_what_next(stage: Stage, *, keep: bool) -> None:
         output.note(f"  mmconsole --config {stage.settings.file} users list --health conflict")
         output.note(f"  mmconsole --config {stage.settings.file} activity --follow")
         return
-    output.note("\nAll of it is gone now. Next: `mmconsole demo --keep` to look around, or with your")
-    output.note("own server: config.example.yaml, mmconsole migrate, login, sync --all --dry-run")
+    output.note("\nAll of it is gone now. To look around: mmconsole demo --keep")
+    output.note("With your own server: config.example.yaml, then mmconsole migrate, login,")
+    output.note("seal init and sync --all --dry-run")
 
 
 # ── setting up ───────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from mmconsole.cli import output
-from mmconsole.cli.run import INTERRUPTED
+from mmconsole.cli.loop import INTERRUPTED
 from mmconsole.domain.plans import Finding, Forecast, Kind, Outcome, Result
 from mmconsole.services.sync import Summary
 from mmconsole.services.tokens import Recovered

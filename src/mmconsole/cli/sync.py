@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from mmconsole.cli import output
-from mmconsole.cli.loop import run_core
+from mmconsole.cli.run import run_core
 from mmconsole.errors import UsageError
 
 CHANGES_FOUND: Final = 5
@@ -25,8 +25,9 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 some users failed or need a decision, 4
 """
 
 
-def sync(  # noqa: PLR0913, PLR0917 - one parameter per option
+def sync(  # noqa: PLR0913 - one parameter per option
     context: typer.Context,
+    *,
     users: Annotated[
         list[str] | None, typer.Argument(metavar="[USER]...", help="Users by id, e-mail or username.")
     ] = None,

@@ -115,9 +115,7 @@ async def apply(core: Core, request: SyncRequest, signals: Interrupts, *, yes: b
     return Ending(summary, seconds=time.monotonic() - begun, interrupted=signals.count > 0)
 
 
-async def _patiently(
-    run: Callable[[SyncRequest], Awaitable[Summary]], request: SyncRequest, shown: Watch
-) -> Summary:
+async def _patiently(run: Callable[[SyncRequest], Awaitable[Summary]], request: SyncRequest, shown: Watch) -> Summary:
     """Say whom it waits for, if it has to."""
     try:
         return await run(request)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from mmconsole.cli import output
-from mmconsole.cli.loop import Interrupts, run_core
+from mmconsole.cli.run import run_core
 
 if TYPE_CHECKING:
+    from mmconsole.cli.loop import Interrupts
     from mmconsole.core import Core
     from mmconsole.services.tokens import Recovered
 
@@ -31,11 +32,12 @@ def app() -> typer.Typer:
 
 def recover(
     context: typer.Context,
+    *,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Clear up what an interrupted run left on the server: no token stays that nobody stores."""
 
-    async def work(core: "Core", _: Interrupts) -> "Recovered":
+    async def work(core: "Core", _: "Interrupts") -> "Recovered":
         return await core.sync.recover()
 
     recovered = run_core(context, work)

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from mmconsole.cli import output
-from mmconsole.cli.loop import Interrupts, run_core
+from mmconsole.cli.run import run_core
 from mmconsole.errors import UsageError
 
 if TYPE_CHECKING:
+    from mmconsole.cli.loop import Interrupts
     from mmconsole.core import Core
     from mmconsole.domain.tokens import Health
     from mmconsole.services.users import KnownUser
@@ -42,6 +43,7 @@ def _complete_health(incomplete: str) -> list[str]:
 
 def list_users(
     context: typer.Context,
+    *,
     health: Annotated[
         str | None,
         typer.Option(metavar="STATUS", help="Only users of this status, as missing.", autocompletion=_complete_health),
@@ -55,12 +57,13 @@ def list_users(
 
 def show_user(
     context: typer.Context,
+    *,
     user: Annotated[str, typer.Argument(metavar="USER", help="Id, e-mail or username.")],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show one user, the account and the token; never its secret."""
 
-    async def show(core: "Core", _: Interrupts) -> "KnownUser":
+    async def show(core: "Core", _: "Interrupts") -> "KnownUser":
         return await core.users.show(user)
 
     known = run_core(context, show)

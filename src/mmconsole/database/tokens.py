@@ -91,6 +91,10 @@ class TokenRepository:
         rows = self._connection.rows("SELECT health, COUNT(*) FROM mmconsole_tokens GROUP BY health")
         return {_HEALTHS[health]: int(count) for health, count in rows}
 
+    def count_linked(self) -> int:
+        """How many users have an account."""
+        return self._connection.number("SELECT COUNT(*) FROM mmconsole_tokens WHERE account_id IS NOT NULL")
+
     def count_live(self) -> int:
         """How many records name a token that may still work on the server."""
         return self._connection.number("SELECT COUNT(*) FROM mmconsole_tokens WHERE token_id IS NOT NULL")

@@ -12,7 +12,7 @@ from msgspec.json import Decoder
 from mmconsole.domain.accounts import Account, AccountId, Team, TeamId
 from mmconsole.domain.tokens import Token, TokenId
 
-Id = Annotated[str, Meta(min_length=1, max_length=64)]
+_SIZE: Final = Meta(min_length=1, max_length=64)
 
 
 class AppError(Struct, gc=False):
@@ -23,7 +23,7 @@ class AppError(Struct, gc=False):
 
 
 class AccountRow(Struct, gc=False):
-    id: Id
+    id: Annotated[AccountId, _SIZE]
     username: str
     email: str = ""
     first_name: str = ""
@@ -41,16 +41,16 @@ class AccountRow(Struct, gc=False):
 
 
 class TokenRow(Struct, gc=False):
-    id: Id
-    user_id: Id
+    id: Annotated[TokenId, _SIZE]
+    user_id: Annotated[AccountId, _SIZE]
     is_active: bool
     description: str = ""
     expires_at: int = 0
 
 
 class NewTokenRow(Struct, gc=False):
-    id: Id
-    user_id: Id
+    id: Annotated[TokenId, _SIZE]
+    user_id: Annotated[AccountId, _SIZE]
     token: Annotated[str, Meta(min_length=1, max_length=64)]
     description: str
     is_active: bool = True
@@ -61,8 +61,8 @@ class NewTokenRow(Struct, gc=False):
 
 
 class SessionRow(Struct, gc=False):
-    id: Id
-    user_id: Id
+    id: Annotated[str, _SIZE]
+    user_id: Annotated[AccountId, _SIZE]
     props: dict[str, str] | None = None
     create_at: int = 0
     last_activity_at: int = 0
@@ -70,15 +70,15 @@ class SessionRow(Struct, gc=False):
 
 
 class TeamRow(Struct, gc=False):
-    id: Id
+    id: Annotated[TeamId, _SIZE]
     name: str
     display_name: str = ""
     delete_at: int = 0
 
 
 class TeamMemberRow(Struct, gc=False):
-    team_id: Id
-    user_id: Id
+    team_id: Annotated[TeamId, _SIZE]
+    user_id: Annotated[AccountId, _SIZE]
     delete_at: int = 0
 
 
@@ -151,7 +151,7 @@ SERVER_CONFIG: Final = Decoder(ServerConfig)
 def account_of(row: AccountRow, *, written: bool = False) -> Account:
     """An account. Only the answer to a write tells whether the address is verified, and names it only when true."""
     return Account(
-        AccountId(row.id),
+        row.id,
         row.username,
         row.email,
         row.first_name,
@@ -170,11 +170,11 @@ def account_of(row: AccountRow, *, written: bool = False) -> Account:
 
 
 def token_of(row: TokenRow | NewTokenRow) -> Token:
-    return Token(TokenId(row.id), AccountId(row.user_id), row.description, row.is_active, row.expires_at)
+    return Token(row.id, row.user_id, row.description, row.is_active, row.expires_at)
 
 
 def team_of(row: TeamRow) -> Team:
-    return Team(TeamId(row.id), row.name, row.display_name, row.delete_at)
+    return Team(row.id, row.name, row.display_name, row.delete_at)
 
 
 def is_ok(row: StatusRow) -> bool:

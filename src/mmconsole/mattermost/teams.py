@@ -41,4 +41,4 @@ class TeamCalls:
             body=account_ids,
             about=lambda rows: all(row.team_id == team_id and row.user_id in asked for row in rows or ()),
         )
-        return {AccountId(row.user_id) for row in rows or () if not row.delete_at}
+        return {row.user_id for row in rows or () if not row.delete_at}

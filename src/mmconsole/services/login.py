@@ -40,9 +40,7 @@ async def log_in(settings: Settings, token: Secret) -> LoggedIn:
 async def _tried(settings: Settings, token: Secret) -> tuple[str, str]:
     """Whose token it is, and the server's version."""
     values = settings.values.mattermost
-    async with open_client(
-        settings.server, token, timeout=values.timeout, allow_http=values.allow_http
-    ) as client:
+    async with open_client(settings.server, token, timeout=values.timeout, allow_http=values.allow_http) as client:
         whoami = await client.whoami()
         if "system_admin" not in whoami.roles.split():
             raise AdminTokenTooWeak(username=f"@{whoami.username}", server=settings.server)

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from mmconsole.database import Database, Scratch
 from mmconsole.domain.accounts import Account, AccountId, TeamId
-from mmconsole.domain.plans import Rules, Seen, UserPlan, plan_removed, plan_user
+from mmconsole.domain.plans import Rules, Seen, UserPlan, looks_settled, plan_removed, plan_user
 from mmconsole.domain.tokens import Token, TokenId, TokenRecord
 from mmconsole.domain.users import User, UserId
 from mmconsole.mattermost import MattermostClient
@@ -34,6 +34,14 @@ class Planned:
     record: TokenRecord | None
     digest: str = ""
     """Of a linked user whose row is not what was last pushed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some users: those there is something to say of, and how many others are in step."""
+
+    planned: list[Planned]
+    in_step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +81,22 @@ class Look:
         self._shared: frozenset[UserId] = frozenset()
         self._listed_accounts = False
 
-    async def batches(self, *, advance: Callable[[int], None]) -> AsyncIterator[list[Planned]]:
+    async def batches(self, *, advance: Callable[[int], None]) -> AsyncIterator[Batch]:
         """Plan everybody in the aim; `advance` hears how many users were read."""
         self._shared = await self._database.read(lambda db: db.roster.emails_held_twice())
         if self._aim.everything:
             await self._list_tokens()
         if self._aim.ids is None:
             await self._list_accounts()
+        linked = 0
         async for rows in self._pages():
+            linked += sum(record is not None and record.account_id is not None for _, record in rows)
             advance(len(rows))
             yield await self._plan(rows)
-        if self._aim.everything:
+        # Links without a row are looked for only when there are more links than were met.
+        if self._aim.everything and await self._database.read(lambda db: db.tokens.count_linked()) != linked:
             async for records in self._removed():
-                yield [Planned(plan_removed(record, self._rules), None, record) for record in records]
+                yield Batch([Planned(plan_removed(record, self._rules), None, record) for record in records])
 
     # ── the application's side ───────────────────────────────────────────────────────────────────
 
@@ -131,39 +142,57 @@ class Look:
             await self._scratch.add_accounts(accounts)
         self._listed_accounts = True
 
-    async def _plan(self, rows: list[Row]) -> list[Planned]:
+    async def _plan(self, rows: list[Row]) -> Batch:
+        """Sort out the many that are in step before anything is made for them; decide about the rest."""
         changed = _changed(rows)
-        seen = await self._see(rows, changed)
-        rules = self._rules
-        return [
-            Planned(plan_user(user, record, seen, rules), user, record, changed.get(user.id, ""))
-            for user, record in rows
+        accounts = await self._linked_accounts(rows, changed)
+        rest = [row for row in rows if not self._is_in_step(row, changed, accounts)]
+        seen = await self._see(rest, accounts)
+        planned = [
+            Planned(plan_user(user, record, seen, self._rules), user, record, changed.get(user.id, ""))
+            for user, record in rest
         ]
+        return Batch(planned, len(rows) - len(rest))
 
-    async def _see(self, rows: Sequence[Row], changed: Mapping[UserId, str]) -> Seen:
-        linked = [(user, record, record.account_id) for user, record in rows if record and record.account_id]
-        unlinked = [user for user, record in rows if not (record and record.account_id) and user.active]
+    def _is_in_step(
+        self, row: Row, changed: Mapping[UserId, str], accounts: Mapping[AccountId, Account | None]
+    ) -> bool:
+        user, record = row
+        if not self._aim.everything or self._rules.teams or user.id in changed or user.id in self._shared:
+            return False
+        if record is None or record.account_id is None or record.account_id in accounts or record.token_id is None:
+            return False
+        return looks_settled(user, record) and self._scratch.has_active(record.token_id, record.account_id)
+
+    async def _linked_accounts(
+        self, rows: Sequence[Row], changed: Mapping[UserId, str]
+    ) -> dict[AccountId, Account | None]:
+        """Linked accounts that were asked for (None when the answer did not have them) or that the server changed."""
+        linked = [(user, record.account_id) for user, record in rows if record and record.account_id]
         everything = self._aim.since is None
-        compare = [account for user, _, account in linked if everything or user.id in changed]
-        rest = [account for user, _, account in linked if not everything and user.id not in changed]
-        accounts, by_address = await asyncio.gather(self._accounts(compare, rest), self._by_address(unlinked))
-        named = [AccountId(user.stored_account_id) for user in unlinked if user.stored_account_id]
-        accounts |= await self._asked(named)
-        return Seen(
-            accounts=accounts,
-            gone=frozenset(compare) - accounts.keys(),
-            by_address=by_address,
-            tokens=await self._tokens([record for _, record, _ in linked]),
-            shared_addresses=self._shared,
-            claimed=await self._claims([*by_address.values(), *(accounts[i] for i in named if i in accounts)]),
-            outside_teams=await self._outside([account for _, _, account in linked]),
-        )
-
-    async def _accounts(self, compare: list[AccountId], rest: list[AccountId]) -> dict[AccountId, Account]:
-        asked, changed = await asyncio.gather(
+        compare = [account for user, account in linked if everything or user.id in changed]
+        rest = [account for user, account in linked if not everything and user.id not in changed]
+        asked, moved = await asyncio.gather(
             self._asked(compare), self._client.accounts_by_ids(rest, since=self._aim.since)
         )
-        return asked | {account.id: account for account in changed}
+        found: dict[AccountId, Account | None] = dict.fromkeys(compare)
+        return found | asked | {account.id: account for account in moved}
+
+    async def _see(self, rows: Sequence[Row], linked: Mapping[AccountId, Account | None]) -> Seen:
+        """Everything else that a decision about these users needs."""
+        unlinked = [user for user, record in rows if not (record and record.account_id) and user.active]
+        named = [AccountId(user.stored_account_id) for user in unlinked if user.stored_account_id]
+        by_address, by_name = await asyncio.gather(self._by_address(unlinked), self._asked(named))
+        known = {account_id: account for account_id, account in linked.items() if account is not None}
+        return Seen(
+            accounts=known | by_name,
+            gone=frozenset(account_id for account_id, account in linked.items() if account is None),
+            by_address=by_address,
+            tokens=await self._tokens([record for _, record in rows if record and record.account_id]),
+            shared_addresses=self._shared,
+            claimed=await self._claims([*by_address.values(), *by_name.values()]),
+            outside_teams=await self._outside([r.account_id for _, r in rows if r and r.account_id]),
+        )
 
     async def _asked(self, ids: list[AccountId]) -> dict[AccountId, Account]:
         return {account.id: account for account in await self._client.accounts_by_ids(ids)}
@@ -178,11 +207,13 @@ class Look:
     async def _tokens(self, records: list[TokenRecord]) -> Mapping[TokenId, Token] | None:
         ids = [record.token_id for record in records if record.token_id]
         if self._aim.everything:
-            return await self._scratch.tokens_by_id(ids)
+            active = ((one.token_id, one.account_id) for one in records if one.token_id and one.account_id)
+            found = {pair[0]: Token(*pair) for pair in active if self._scratch.has_active(*pair)}
+            return found | await self._scratch.disabled([token_id for token_id in ids if token_id not in found])
         if self._aim.missing:
             return None
-        found = await _at_once(self._client.find_token, ids)
-        return {token.id: token for token in found if token is not None}
+        asked = await _at_once(self._client.find_token, ids)
+        return {token.id: token for token in asked if token is not None}
 
     async def _claims(self, accounts: Iterable[Account]) -> Mapping[AccountId, UserId]:
         ids = [account.id for account in accounts]

@@ -312,6 +312,8 @@ class Steps:
             return
         if record.token_id is not None and state.user.has_stored_token:
             token = await client.find_token(record.token_id)
+            if token is not None and token.account_id != record.account_id:
+                raise StepConflict("the stored token belongs to another account")
             if token is not None and token.active:
                 state.outcome = Outcome.KEPT if state.outcome is Outcome.SKIPPED else state.outcome
                 return

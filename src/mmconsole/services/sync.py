@@ -16,7 +16,7 @@ from mmconsole.domain.users import UserId
 from mmconsole.errors import Declined, GuardTripped, MmconsoleError, TooManyMails
 from mmconsole.services.jobs import Journal, Runner
 from mmconsole.services.leases import Lease, hold
-from mmconsole.services.look import Aim, Look, Planned
+from mmconsole.services.look import Aim, Batch, Look, Planned
 from mmconsole.services.server import Server
 from mmconsole.services.steps import Steps
 from mmconsole.services.storage import Storage
@@ -86,6 +86,11 @@ class Summary:
         elif planned.user is not None:
             self.counts[Finding.UNCHANGED] += 1
         return False
+
+    def add_unchanged(self, users: int) -> None:
+        if users:
+            self.users += users
+            self.counts[Finding.UNCHANGED] += users
 
     def add(self, result: Result) -> None:
         self.counts[result.outcome] += 1
@@ -172,7 +177,8 @@ class Sync:
         summary = Summary()
         brief = await self._prepare(request)
         async for batch in self._batches(brief, shown):
-            for planned in batch:
+            summary.add_unchanged(batch.in_step)
+            for planned in batch.planned:
                 if not brief.reached(summary) and summary.add_plan(planned):
                     shown.planned(planned)
         summary.forecast = await self._forecast(summary, brief.teams)
@@ -252,7 +258,7 @@ class Sync:
         missing = aim.missing
         return await self._database.read(lambda db: db.roster.count_missing() if missing else db.roster.count())
 
-    async def _batches(self, brief: _Brief, shown: Progress) -> AsyncIterator[list[Planned]]:
+    async def _batches(self, brief: _Brief, shown: Progress) -> AsyncIterator[Batch]:
         shown.stage("comparing", await self._total(brief.aim))
         client = await self._server.client()
         with open_scratch() as scratch:
@@ -265,8 +271,9 @@ class Sync:
     async def _plan_into(self, job: Journal, brief: _Brief, summary: Summary, shown: Progress) -> None:
         """Write what is to be done into the job, and what was found into the records that say otherwise so far."""
         async for batch in self._batches(brief, shown):
-            steps = [one.plan for one in batch if not brief.reached(summary) and summary.add_plan(one)]
-            await job.add(steps, _noted(batch))
+            summary.add_unchanged(batch.in_step)
+            steps = [one.plan for one in batch.planned if not brief.reached(summary) and summary.add_plan(one)]
+            await job.add(steps, _noted(batch.planned))
         summary.job_id = job.id
 
     async def _forecast(self, summary: Summary, teams: dict[TeamId, str]) -> Forecast:
@@ -353,7 +360,7 @@ def _noted(batch: list[Planned]) -> list[TokenRecord]:
 def _noted_one(planned: Planned) -> TokenRecord | None:
     """What to remember of a user without steps, or None when that is known already."""
     plan, record = planned.plan, planned.record
-    if planned.user is None or plan.steps or _as_known(planned):
+    if planned.user is None or plan.steps:
         return None
     known = record or TokenRecord(plan.user_id)
     noted = known
@@ -364,12 +371,6 @@ def _noted_one(planned: Planned) -> TokenRecord | None:
     if plan.finding is Finding.UNCHANGED and planned.digest:
         noted = replace(noted, pushed_digest=planned.digest)
     return None if noted == known else noted
-
-
-def _as_known(planned: Planned) -> bool:
-    """Whether this is one of the many about whom there is nothing to say: no copy of the record is made for them."""
-    settled = planned.record is None or planned.record.health is Health.OK
-    return planned.plan.finding is Finding.UNCHANGED and settled and not planned.digest
 
 
 def _title(request: SyncRequest) -> str:
