@@ -1,8 +1,7 @@
 """The stage of the demo: its server, its application's database, its keys; all of them gone at the end."""
 
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,8 +9,9 @@ from typing import Final
 
 from mmconsole import database
 from mmconsole.cli import migrate, output
+from mmconsole.cli.application import make_application
 from mmconsole.cli.loop import Interrupts, run
-from mmconsole.cli.people import Before, Person, people
+from mmconsole.cli.people import people
 from mmconsole.cli.summary import Ending, ending_lines, exit_code_of
 from mmconsole.cli.syncing import apply
 from mmconsole.cli.table import Table
@@ -24,29 +24,7 @@ from mmconsole.secrets import Form, Vault, seal_keys
 from mmconsole.services.sync import SyncRequest
 from mmconsole.services.users import KnownUser
 from mmconsole.simulator import Simulator, SimulatorOptions, serve_in_thread
-from mmconsole.simulator.entities import User as MadeUpAccount
 
-_TABLE: Final = """
-CREATE TABLE users (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name VARCHAR NOT NULL,
-    email VARCHAR,
-    email_verified_at DATETIME,
-    password VARCHAR,
-    remember_token VARCHAR,
-    locale VARCHAR,
-    mattermost_token TEXT,
-    created_at DATETIME,
-    updated_at DATETIME,
-    deleted_at DATETIME
-)
-"""
-"""As a Laravel application has it that used the Laravel version of this before."""
-_INSERT: Final = """
-INSERT INTO users (name, email, email_verified_at, locale, mattermost_token, created_at, updated_at, deleted_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_THEN: Final = "2025-11-03 09:00:00"
 _SETTINGS: Final = """\
 mattermost:
   url: {url}
@@ -142,13 +120,12 @@ def _say_what_next(stage: Stage, *, keep: bool) -> None:
 def _set_up(number: int, *, seed: int) -> Iterator[Stage]:
     cast = people(number, seed=seed)
     simulator = Simulator(SimulatorOptions(seed=seed))
-    with TemporaryDirectory(prefix="mmconsole-demo-") as folder:
-        _fill(Path(folder) / "application.sqlite3", cast, simulator)
-        with serve_in_thread(simulator) as running:
-            file = Path(folder) / "config.yaml"
-            file.write_text(_SETTINGS.format(url=running.url, folder=folder), encoding="utf-8")
-            settings = load_settings(file=file, environment={})
-            yield Stage(settings, _keys(simulator), number)
+    with TemporaryDirectory(prefix="mmconsole-demo-") as folder, serve_in_thread(simulator) as running:
+        file = Path(folder) / "config.yaml"
+        file.write_text(_SETTINGS.format(url=running.url, folder=folder), encoding="utf-8")
+        settings = load_settings(file=file, environment={})
+        make_application(settings, cast, simulator)
+        yield Stage(settings, _keys(simulator), number)
 
 
 def _keys(simulator: Simulator) -> Keys:
@@ -167,37 +144,3 @@ def _keys(simulator: Simulator) -> Keys:
         )
 
     return Keys(admin_token=lambda _: Secret(simulator.admin_token), vault=vault)
-
-
-def _fill(file: Path, cast: Sequence[Person], simulator: Simulator) -> None:
-    """Make the application's database, and what the server knew before."""
-    rows = [_row(person, _on_server(person, simulator)) for person in cast]
-    with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute(_TABLE)
-        connection.executemany(_INSERT, rows)
-
-
-def _row(person: Person, token: str | None) -> tuple[str | None, ...]:
-    verified, deleted = _THEN if person.verified else None, _THEN if person.deleted else None
-    return person.name, person.email, verified, person.locale, token, _THEN, _THEN, deleted
-
-
-def _on_server(person: Person, simulator: Simulator) -> str | None:
-    """Make the account somebody had before. Returns the token the application stored for it, if any."""
-    if person.before is Before.NOTHING or person.email is None:
-        return None
-    state = simulator.state
-    stamp = state.millis()
-    name = person.email.partition("@")[0]
-    account = MadeUpAccount(state.ids.new(), name, person.email, stamp, stamp)
-    account.email_verified = person.before is not Before.UNVERIFIED
-    state.add_user(account)
-    state.join_team(state.teams_by_name["main"], account)
-    if person.before is Before.DEACTIVATED:
-        state.set_active(account, active=False)
-    if person.before not in {Before.LIVE_TOKEN, Before.DEAD_TOKEN}:
-        return None
-    token = state.add_token(account, "laravel")
-    if person.before is Before.DEAD_TOKEN:
-        state.remove_token(token)
-    return token.secret

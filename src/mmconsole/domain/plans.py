@@ -229,6 +229,8 @@ def _plan_newcomer(user: User, record: TokenRecord | None, seen: Seen, rules: Ru
         return _steps(user, record, Kind.CREATE, Kind.JOIN)
     if (why := _why_not_linked(user, account, seen, rules)) is not None:
         return why
+    if record is not None and _was_refused(user, record, account) and not rules.confirms(user.id):
+        return UserPlan(user.id, user.digest, finding=Finding.CONFLICT, health=Health.CONFLICT, why=record.cause)
     return _steps(user, record, Kind.LINK, Kind.JOIN)
 
 
@@ -249,6 +251,12 @@ def _why_not_linked(user: User, account: Account, seen: Seen, rules: Rules) -> U
             user, f"@{account.username} has this address, which the application has not verified", _CONFIRM
         )
     return None
+
+
+def _was_refused(user: User, record: TokenRecord, account: Account) -> bool:
+    """Whether this link was tried and refused, and neither side has changed since."""
+    same = record.pushed_digest == user.digest and record.account_update_at == account.update_at
+    return record.health is Health.CONFLICT and same
 
 
 def _plan_linked(user: User, record: TokenRecord, account_id: AccountId, seen: Seen, rules: Rules) -> UserPlan:

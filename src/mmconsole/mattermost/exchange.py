@@ -20,6 +20,7 @@ from mmconsole.domain.secrets import Secret
 from mmconsole.errors import (
     AdminTokenMissing,
     AnswerLost,
+    BreakerOpen,
     Garbled,
     MattermostError,
     NotMattermost,
@@ -165,13 +166,19 @@ class Exchange:
     async def _ask(self, call: _Call[T]) -> tuple[T, Answer]:
         self._budget.earn()
         patience = Patience(self._budget, self._timing.random)
+        lost: list[AnswerLost] = []
         while True:
             try:
                 return await self._attempt(call, patience)
             except MattermostError as fault:
+                if isinstance(fault, AnswerLost):
+                    lost.append(fault)
                 wait = self._wait_before_repeating(call.route, fault, patience)
-                if wait is None:
+                if wait is None and not (lost and _leaves_doubt(fault)):
                     raise
+            if wait is None:
+                # An earlier attempt may have acted, and this one told nothing about it.
+                raise lost[-1]
             self.pace.retries += 1
             await self._timing.sleep(wait)
 
@@ -266,6 +273,11 @@ class Exchange:
             why = "it is not UTF-8"
         # Raised out here, because the exception of a decoder may hold the body, and that a new secret.
         raise self.translator.of_content(answer, route, why)
+
+
+def _leaves_doubt(fault: MattermostError) -> bool:
+    """Whether a fault is no answer to the call, so that it says nothing of an attempt before it."""
+    return isinstance(fault, Unreachable | BreakerOpen | ServerFault | Throttled | Garbled)
 
 
 def _is_harmless(effect: Effect, fault: MattermostError) -> bool:

@@ -229,6 +229,8 @@ class Steps:
             answer = await client.patch_account(account.id, AccountChanges())
             account = replace(account, update_at=answer.update_at)
             if not (answer.email_verified or account.signs_in_elsewhere):
+                # Remembered, so that the next sync does not write to this account only to hear the same again.
+                state.record = replace(_pushed(state), account_update_at=answer.update_at)
                 raise StepConflict(f"the address of @{account.username} is not verified on the server; {_CONFIRM}")
         record = linked_record(state.record, user.id, account)
         row = self._activity("account linked", user, f"@{account.username}")

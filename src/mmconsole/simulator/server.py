@@ -59,6 +59,8 @@ class Running:
 async def serve(simulator: Simulator, host: str = LOOPBACK, port: int = 0) -> AsyncIterator[str]:
     """Serve within the running event loop. Yields the URL; port 0 takes a free one."""
     listener = socket.create_server((host, port), backlog=2048)
+    # Inherited by each connection. asyncio does not set it on these, and then each answer waits 40 ms for an ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server = _Server(_config(simulator))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:

@@ -1,22 +1,15 @@
 """What breaks on the wire, over real sockets: nothing is sent twice, and "not sent" is said only when it is certain."""
 
 import asyncio
-import datetime as dt
 import gzip
 import json
 import socket
-import ssl
 import struct
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from mmconsole.domain.accounts import AccountId, NewAccount
 from mmconsole.domain.secrets import Secret
@@ -286,95 +279,6 @@ async def test_a_cancelled_call_gives_its_place_back(serving: Any) -> None:
         assert (await client.account(ANN)).id == ANN
 
     assert client.pace.in_flight == 0
-
-
-# ── TLS ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A self-signed certificate for localhost, with its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path / "localhost.pem"
-    file.write_bytes(
-        signed.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return file
-
-
-@pytest.fixture
-async def tls_url(certificate: Path) -> AsyncIterator[str]:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate)
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(answer(ME, "Connection: close"))
-            await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    yield f"https://localhost:{listener.sockets[0].getsockname()[1]}"
-    listener.close()
-    await listener.wait_closed()
-
-
-async def test_a_certificate_of_nobody_is_refused(tls_url: str) -> None:
-    async with opening(tls_url) as client:
-        with pytest.raises(Unreachable, match="its certificate is not trusted: self-signed certificate") as caught:
-            await create_token(client)
-
-    assert type(caught.value) is Unreachable
-
-
-async def test_a_certificate_for_another_name_is_refused(
-    tls_url: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-
-    async with opening(tls_url.replace("localhost", "127.0.0.1")) as client:
-        with pytest.raises(Unreachable, match="its certificate is not trusted"):
-            await client.account(ANN)
-
-
-async def test_ssl_cert_file_is_honoured(tls_url: str, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-
-    async with opening(tls_url) as client:
-        assert (await client.account(ANN)).username == "ann"
-
-
-async def test_a_server_that_speaks_no_tls_is_unreachable() -> None:
-    async def speak_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(100)
-        writer.write(answer(b"", status="400 Bad Request"))
-        writer.close()
-
-    async with (
-        await asyncio.start_server(speak_http, "127.0.0.1", 0) as listener,
-        opening(f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}") as client,
-    ):
-        with pytest.raises(Unreachable, match="does not speak TLS"):
-            await client.account(ANN)
 
 
 # ── secrets ──────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from mmconsole.domain.accounts import AccountId
 from mmconsole.domain.secrets import Secret
+from mmconsole.domain.tokens import TokenId
 from mmconsole.errors import InsecureTransport, InvalidSetting
 from mmconsole.mattermost import MattermostClient, open_client
 from mmconsole.mattermost.addresses import checked_address
@@ -123,4 +125,4 @@ def _seconds(page: bytes) -> float:
 
 
 def test_a_new_tokens_row_does_not_show_its_secret() -> None:
-    assert "sss" not in repr(NewTokenRow(id="t", user_id="u", token="s" * 26, description="d"))
+    assert "sss" not in repr(NewTokenRow(id=TokenId("t"), user_id=AccountId("u"), token="s" * 26, description="d"))

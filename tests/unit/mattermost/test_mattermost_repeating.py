@@ -312,3 +312,20 @@ async def test_nobodys_sessions_and_memberships_may_be_null(client: MattermostCl
 
     assert await client.sessions_of(ANN) == []
     assert await client.team_members(TeamId("m" * 26), [ANN]) == set()
+
+
+@pytest.mark.parametrize("last", [httpx.ConnectError("refused"), httpx.ConnectTimeout("late")])
+async def test_a_doubt_is_not_forgotten_when_the_server_is_gone_at_the_next_attempt(
+    client: MattermostClient, server: Any, last: Exception
+) -> None:
+    server.breaks(httpx.ReadError("reset")).breaks(last)
+
+    with pytest.raises(AnswerLost):
+        await client.revoke_token(TokenId("t" * 26))
+
+
+async def test_a_definite_answer_ends_a_doubt(client: MattermostClient, server: Any) -> None:
+    server.breaks(httpx.ReadError("reset")).refuses(401, "api.context.session_expired.app_error")
+
+    with pytest.raises(AdminTokenDead):
+        await client.revoke_token(TokenId("t" * 26))
