@@ -1,4 +1,4 @@
-"""The installed command as a subprocess, with a served simulator, an application's SQLite file and a home of its own."""
+"""The installed command as a subprocess, with a served simulator, an application's SQLite file and an own home."""
 
 import json
 import os
@@ -87,6 +87,11 @@ class Shell:
         self.started.append(process)
         return process
 
+    def ended(self, process: "subprocess.Popen[str]", *, timeout: float = 30) -> Ended:
+        """Wait for the end of what was begun."""
+        out, err = process.communicate(timeout=timeout)
+        return Ended(process.returncode, out, err)
+
     def on_terminal(self, *arguments: str) -> "pexpect.spawn[str]":
         """Run a command on a terminal of 80 by 24."""
         environment = self.saved() | {"TERM": "xterm-256color"}
@@ -146,9 +151,7 @@ class Shell:
         """An account that was on the server before."""
         state = self.server.simulator.state
         stamp = state.millis()
-        return state.add_user(
-            ServerUser(state.ids.new(), email.partition("@")[0], email, stamp, stamp, **fields)
-        )
+        return state.add_user(ServerUser(state.ids.new(), email.partition("@")[0], email, stamp, stamp, **fields))
 
     @property
     def simulator(self) -> Simulator:
@@ -165,11 +168,6 @@ class Shell:
         while not true():
             assert time.monotonic() < deadline, "it never became so"
             time.sleep(0.01)
-
-
-def ended(process: "subprocess.Popen[str]", *, timeout: float = 30) -> Ended:
-    out, err = process.communicate(timeout=timeout)
-    return Ended(process.returncode, out, err)
 
 
 def _code(child: "pexpect.spawn[str]") -> int:

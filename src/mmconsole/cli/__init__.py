@@ -9,10 +9,9 @@ __all__ = ["main"]
 
 def main() -> None:
     """The console script."""
-    arguments = sys.argv[1:]
-    if arguments in ([], ["--help"]) and _help_is_ready():
+    arguments = sys.argv[1:] or ["--help"]
+    if arguments == ["--help"] and _help_is_ready():
         # Importing Typer and describing every option takes 0.1 s, and nothing in this text depends on the moment.
-        arguments = []
         sys.stdout.write(Path(__file__).with_name("help.txt").read_text(encoding="utf-8"))
         sys.stdout.flush()
         return

@@ -76,6 +76,10 @@ def _read(server: str) -> Secret:
         text = getpass(f"Admin token for {server}: ", stream=sys.stderr)
     else:
         text = sys.stdin.read(_LONGEST) if sys.stdin else ""
-    if not text.strip():
+    token = text.strip()
+    if not token:
         raise UsageError(why="No token was given. Type it, or say `mmconsole login < FILE`.")
-    return Secret(text.strip())
+    # It becomes part of a header, where a line break would begin another one.
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise UsageError(why="What was given cannot be a token: that is one word of letters, digits and signs.")
+    return Secret(token)

@@ -73,7 +73,7 @@ def simulator(  # noqa: PLR0913 - one parameter per option
     try:
         run(options, host, port, lambda url, server: _announce(url, server, json=json))
     except OSError as fault:
-        why = fault.strerror or "it is taken"
+        why = (fault.strerror or "it is taken").partition(" (")[0]
         raise UsageError(why=f"{output.visible(listen)} cannot be listened on: {why}.") from fault
 
 

@@ -33,15 +33,17 @@ class LeaseHeld:
 
 
 class LeaseRepository:
-    __slots__ = ("_connection", "_make")
+    __slots__ = ("_connection", "_demanded", "_make")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         columns = ("name", "holder", "fence", "acquired_at", "expires_at")
+        self._demanded: set[tuple[str, int]] = set()
         self._make = connection.dialect.upsert("mmconsole_leases", columns, ())
 
     def acquire(self, name: str, *, holder: str, now: datetime, ttl: timedelta) -> Lease | LeaseHeld:
         """Take a lease that is free or has run out; nobody's is extended by asking again."""
+        self.begin_anew()
         self._connection.run(self._make, (name, None, 0, 0, 0))
         until = stored(now + ttl)
         taken = self._connection.run(
@@ -65,6 +67,7 @@ class LeaseRepository:
 
     def release(self, name: str, fence: int) -> None:
         """Give it back; without effect when it is no longer ours. The number stays, so that it goes on growing."""
+        self.begin_anew()
         self._connection.run(
             "UPDATE mmconsole_leases SET holder = NULL, expires_at = 0 WHERE name = ? AND fence = ?", (name, fence)
         )
@@ -78,12 +81,22 @@ class LeaseRepository:
         return self._state(name) if row else None
 
     def demand(self, name: str, fence: int) -> None:
-        """Raises LeaseLost unless the lease still has this number: the first line of a fenced write."""
+        """Raises LeaseLost unless the lease still has this number: the first line of a fenced write.
+
+        Asked once in a transaction: until its end nobody else can change the lease.
+        """
+        if (name, fence) in self._demanded:
+            return
         found = self._connection.row(
             "SELECT 1 FROM mmconsole_leases WHERE name = ? AND fence = ? AND holder IS NOT NULL", (name, fence)
         )
         if not found:
             raise LeaseLost(lease=name)
+        self._demanded.add((name, fence))
+
+    def begin_anew(self) -> None:
+        """Forget what was true in an earlier transaction, or before a change within this one."""
+        self._demanded.clear()
 
     def _state(self, name: str) -> Lease:
         row = self._connection.row(

@@ -68,6 +68,7 @@ class Session:
         self.transaction = Transaction(self._connection, layout)
 
     def begin_writing(self) -> None:
+        self.transaction.leases.begin_anew()
         self._connection.run("BEGIN IMMEDIATE" if self._connection.dialect.sqlite else "BEGIN")
 
     def answer(self, query: Callable[[Snapshot], T]) -> T:

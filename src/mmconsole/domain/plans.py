@@ -18,7 +18,9 @@ from mmconsole.domain.users import User, UserId
 
 LOCALE_LIMIT: Final = 5
 """Characters of a locale the server takes."""
-_ADDRESS: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+\Z")
+_LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{2})?\Z")
+# A slash is legal, but an address with one cannot be asked for: it would be two parts of a path.
+_ADDRESS: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\/]+@[^\s@<>,;:\"()\[\]\\/]+\Z")
 
 
 class Kind(StrEnum):
@@ -127,8 +129,10 @@ class Seen:
     """Users whose address another row has too."""
     claimed: Mapping[AccountId, UserId] = field(default_factory=dict)
     """Who holds the link to an account, for accounts that users without a link point at."""
+    claimed_twice: frozenset[AccountId] = frozenset()
+    """Accounts that more than one user is linked to."""
     outside_teams: frozenset[AccountId] = frozenset()
-    """Linked accounts that miss a configured team; only with `--teams`."""
+    """Linked accounts that miss a configured team; asked with `--teams`, and for links that were never completed."""
 
 
 def plan_user(user: User, record: TokenRecord | None, seen: Seen, rules: Rules) -> UserPlan:
@@ -153,30 +157,37 @@ def looks_settled(user: User, record: TokenRecord) -> bool:
     return user.active and user.has_stored_token and not record.withheld and record.health is Health.OK
 
 
-def plan_removed(record: TokenRecord, rules: Rules) -> UserPlan:
+def plan_removed(record: TokenRecord, account: Account | None, rules: Rules) -> UserPlan:
     """Decide what follows from a row that is gone. The caller has looked for it by its key."""
-    deactivate = rules.deactivate and record.account_id is not None and not record.deactivated_by_us
-    steps = _farewell(record, deactivate=deactivate)
+    steps = _farewell(record, account, rules)
     if not steps:
         return UserPlan(record.user_id, finding=Finding.UNCHANGED)
     return UserPlan(record.user_id, steps=steps, why="the row was deleted")
 
 
-def _farewell(record: TokenRecord, *, deactivate: bool) -> tuple[Kind, ...]:
-    wanted = ((Kind.REVOKE, record.token_id is not None), (Kind.DEACTIVATE, deactivate))
+def _farewell(record: TokenRecord, account: Account | None, rules: Rules) -> tuple[Kind, ...]:
+    """Our token goes. The account is deactivated if that is wanted, and it was seen to be active and ours to change."""
+    ordinary = account is not None and account.active and not account.privileged and not account.foreign
+    wanted = ((Kind.REVOKE, record.token_id is not None), (Kind.DEACTIVATE, rules.deactivate and ordinary))
     return tuple(kind for kind, needed in wanted if needed)
 
 
 def is_address(address: str | None) -> bool:
-    """Whether Mattermost would take this as an e-mail address (at most 128 characters, one @, no spaces)."""
-    return address is not None and len(address) <= EMAIL_LIMIT and bool(_ADDRESS.match(address))
+    """Whether Mattermost would take this as an e-mail address (at most 128 characters, one @, nothing invisible)."""
+    if address is None or len(address) > EMAIL_LIMIT or not address.isprintable():
+        return False
+    return bool(_ADDRESS.match(address))
 
 
 def changes_for(user: User, account: Account, rules: Rules, *, waiting_email: str = "") -> AccountChanges:
     """The fields of an account that differ from what the application says.
 
-    An address the application has not verified is never pushed to an existing account.
+    An address the application has not verified is never pushed to an existing account. Of an account that signs in
+    elsewhere the server refuses new names and drops a new address (11.6.0), so they are left as they are.
     """
+    locale = _if_other(locale_of(user), account.locale)
+    if account.signs_in_elsewhere:
+        return AccountChanges(locale=locale)
     email = user.address if user.email_verified and user.address != waiting_email else None
     username = user.username.lower() if rules.update_username and user.username else None
     return AccountChanges(
@@ -184,14 +195,14 @@ def changes_for(user: User, account: Account, rules: Rules, *, waiting_email: st
         username=_if_other(username if username and is_legal_username(username) else None, account.username),
         first_name=_if_other(fitting_name(user.first_name), account.first_name),
         last_name=_if_other(fitting_name(user.last_name), account.last_name),
-        locale=_if_other(locale_of(user), account.locale),
+        locale=locale,
     )
 
 
 def locale_of(user: User) -> str | None:
     """The user's locale in Mattermost's spelling (`pt_BR` → `pt-BR`), or None when there is none it would take."""
     locale = (user.locale or "").strip().replace("_", "-")
-    return locale if 0 < len(locale) <= LOCALE_LIMIT else None
+    return locale if len(locale) <= LOCALE_LIMIT and _LOCALE.match(locale) else None
 
 
 def _if_other(wanted: str | None, current: str) -> str | None:
@@ -205,16 +216,10 @@ def _plan_leaver(user: User, record: TokenRecord | None, seen: Seen, rules: Rule
     """The application says this user is inactive or deleted: our token goes, the account only if that is wanted."""
     if record is None or record.account_id is None:
         return UserPlan(user.id, finding=Finding.UNCHANGED)
-    account = seen.accounts.get(record.account_id)
-    deactivate = rules.deactivate and not record.deactivated_by_us and not (account and _untouchable(account))
-    steps = _farewell(record, deactivate=deactivate)
+    steps = _farewell(record, seen.accounts.get(record.account_id), rules)
     if not steps:
         return UserPlan(user.id, finding=Finding.UNCHANGED)
     return UserPlan(user.id, user.digest, steps, why="inactive in the application")
-
-
-def _untouchable(account: Account) -> bool:
-    return account.privileged or not account.active
 
 
 def _plan_newcomer(user: User, record: TokenRecord | None, seen: Seen, rules: Rules) -> UserPlan:
@@ -222,9 +227,9 @@ def _plan_newcomer(user: User, record: TokenRecord | None, seen: Seen, rules: Ru
     account = seen.by_address.get(user.address or "")
     named = AccountId(user.stored_account_id) if user.stored_account_id else None
     if named and (account is None or account.id != named):
-        if not rules.confirms(user.id) or named not in seen.accounts:
-            return _conflict(user, f"the row names the account {named}, whose address is another one", _CONFIRM)
-        account = seen.accounts[named]
+        if not rules.confirms(user.id):
+            return _named_another(user, named, seen)
+        account = seen.accounts.get(named, account)
     if account is None:
         return _steps(user, record, Kind.CREATE, Kind.JOIN)
     if (why := _why_not_linked(user, account, seen, rules)) is not None:
@@ -235,6 +240,13 @@ def _plan_newcomer(user: User, record: TokenRecord | None, seen: Seen, rules: Ru
 
 
 _CONFIRM: Final = "if that account is theirs, say `sync USER --link-existing`"
+
+
+def _named_another(user: User, named: AccountId, seen: Seen) -> UserPlan:
+    if named in seen.accounts:
+        return _conflict(user, f"the row names the account {named}, whose address is another one", _CONFIRM)
+    cure = "to go by the address instead, say `sync USER --link-existing`"
+    return _conflict(user, f"the row names the account {named}, which the server does not know", cure)
 
 
 def _why_not_linked(user: User, account: Account, seen: Seen, rules: Rules) -> UserPlan | None:
@@ -260,26 +272,36 @@ def _was_refused(user: User, record: TokenRecord, account: Account) -> bool:
 
 
 def _plan_linked(user: User, record: TokenRecord, account_id: AccountId, seen: Seen, rules: Rules) -> UserPlan:
-    if seen.claimed.get(account_id, user.id) != user.id:
-        return _conflict(user, f"the account is linked to the user {seen.claimed[account_id]} too")
+    if account_id in seen.claimed_twice:
+        return _conflict(user, "the account is linked to another user too")
     if account_id in seen.gone:
         if rules.confirms(user.id):
-            return _steps(user, None, Kind.CREATE, Kind.JOIN)
+            return _steps(user, record, Kind.CREATE, Kind.JOIN)
         return _conflict(user, "the account is gone from the server", "for a new one say `sync USER --link-existing`")
     account = seen.accounts.get(account_id)
     if account is not None and account.privileged:
         return _denied(user, account)
+    if account is not None and account.foreign:
+        return _conflict(user, f"@{account.username} has become a bot or remote account")
+    if account is not None and not account.active and not (record.deactivated_by_us and rules.reactivate):
+        why = "the account is deactivated on the server: reactivate it there if that was a mistake"
+        return UserPlan(user.id, user.digest, finding=Finding.LEFT, health=Health.INACTIVE, why=why)
     steps: list[Kind] = []
-    if account is not None and not account.active:
-        if not (record.deactivated_by_us and rules.reactivate):
-            why = "the account is deactivated on the server: reactivate it there if that was a mistake"
-            return UserPlan(user.id, user.digest, finding=Finding.LEFT, health=Health.INACTIVE, why=why)
+    if account is not None and record.deactivated_by_us:
+        # Also of one that is active again: then only our own note of it is out of date.
         steps.append(Kind.REACTIVATE)
-    if account is not None and changes_for(user, account, rules, waiting_email=record.waiting_email).named():
+    if account is not None and _needs_update(user, record, account, rules):
         steps.append(Kind.UPDATE)
     if account_id in seen.outside_teams:
         steps.append(Kind.JOIN)
     return _with_token(user, record, account_id, seen, steps)
+
+
+def _needs_update(user: User, record: TokenRecord, account: Account, rules: Rules) -> bool:
+    """Whether there is something to push, or an address waits no longer and our note of it is out of date."""
+    waiting = record.waiting_email
+    over = bool(waiting) and (waiting == account.email.lower() or waiting != user.address)
+    return over or bool(changes_for(user, account, rules, waiting_email=waiting).named())
 
 
 def _with_token(user: User, record: TokenRecord, account_id: AccountId, seen: Seen, steps: list[Kind]) -> UserPlan:

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -24,6 +25,7 @@ from mmconsole.errors import (
 )
 from mmconsole.services.leases import Lease
 
+_FINISHED_AT_ONCE: Final = 32
 _CHUNK: Final = 64
 """Items read ahead. Their rows are at most this many users old when their steps begin."""
 
@@ -79,6 +81,7 @@ class Journal:
         self._title = title
         self._actor = actor
         self._now = now
+        self._finished: list[tuple[JobItem, Result, int]] = []
         self.id: int | None = None
 
     async def add(self, plans: Sequence[UserPlan], noted: Sequence[TokenRecord]) -> None:
@@ -117,22 +120,38 @@ class Journal:
         await self._lease.write(store)
 
     async def finish_item(self, work: Work, result: Result) -> None:
-        removals = int(result.outcome is Outcome.REMOVED and not REMOVING.isdisjoint(work.plan.steps))
-        await self._lease.write(
-            lambda tx: tx.jobs.finish_item(
-                work.item.job_id,
-                work.item.position,
-                _STATES.get(result.outcome, ItemState.DONE),
-                fence=self._lease.fence,
-                at=self._now(),
-                outcome=result.outcome,
-                note=result.note,
-                removals=removals,
-            )
-        )
+        """Write down how an item ended: a removal at once, since the guard counts it, the others some at a time.
+
+        What an item did is durable long before; an item whose end is not written down is planned anew.
+        """
+        removed = result.outcome is Outcome.REMOVED and not REMOVING.isdisjoint(work.plan.steps)
+        self._finished.append((work.item, result, int(removed)))
+        if removed or len(self._finished) >= _FINISHED_AT_ONCE:
+            await self.write_finished()
+
+    async def write_finished(self) -> None:
+        finished, self._finished = self._finished, []
+        fence, now = self._lease.fence, self._now()
+
+        def store(tx: Transaction) -> None:
+            for item, result, removals in finished:
+                tx.jobs.finish_item(
+                    item.job_id,
+                    item.position,
+                    _STATES.get(result.outcome, ItemState.DONE),
+                    fence=fence,
+                    at=now,
+                    outcome=result.outcome,
+                    note=result.note,
+                    removals=removals,
+                )
+
+        if finished:
+            await self._lease.write(store)
 
     async def end(self, *, complete: bool) -> None:
         """Done, or left for later: then the next run plans anew what is missing."""
+        await self.write_finished()
         fence, now = self._lease.fence, self._now()
 
         def store(tx: Transaction) -> None:
@@ -168,13 +187,31 @@ class Runner:
         async with asyncio.TaskGroup() as group:
             for _ in range(self._workers):
                 group.create_task(self._work(queue, done, stop))
-            async for work in self._items(stop):
-                await queue.put(work)
+            await self._feed(queue, stop)
             for _ in range(self._workers):
                 await queue.put(None)
         if not isinstance(self._fault, DatabaseError | LeaseLost):
-            await self._journal.end(complete=not stop.is_set())
+            await self._end(stop)
         return self._fault
+
+    async def _feed(self, queue: asyncio.Queue[Work | None], stop: asyncio.Event) -> None:
+        """Hand out the items. What cannot be read ends the run, and must not tear away the users under way."""
+        async with aclosing(self._items(stop)) as items:
+            try:
+                async for work in items:
+                    await queue.put(work)
+            except MmconsoleError as fault:
+                self._give_up(fault, stop)
+
+    async def _end(self, stop: asyncio.Event) -> None:
+        try:
+            await self._journal.end(complete=not stop.is_set())
+        except MmconsoleError as fault:
+            self._give_up(fault, stop)
+
+    def _give_up(self, fault: MmconsoleError, stop: asyncio.Event) -> None:
+        self._fault = self._fault or fault
+        stop.set()
 
     async def _work(
         self, queue: asyncio.Queue[Work | None], done: Callable[[Result], None], stop: asyncio.Event
@@ -186,12 +223,11 @@ class Runner:
                 result = await self._applier.apply(work.plan, work.row, username=work.username)
                 await self._journal.finish_item(work, result)
             except MmconsoleError as fault:
-                self._fault = self._fault or fault
-                stop.set()
+                self._give_up(fault, stop)
                 continue
             done(result)
 
-    async def _items(self, stop: asyncio.Event) -> AsyncIterator[Work]:
+    async def _items(self, stop: asyncio.Event) -> AsyncGenerator[Work, None]:
         """The planned items with their rows as they are now."""
         after: int | None = None
         job_id = self._journal.id

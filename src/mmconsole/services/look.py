@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
-from mmconsole.database import Database, Scratch
+from mmconsole.database import Database, Scratch, Snapshot
 from mmconsole.domain.accounts import Account, AccountId, TeamId
-from mmconsole.domain.plans import Rules, Seen, UserPlan, looks_settled, plan_removed, plan_user
+from mmconsole.domain.plans import Rules, Seen, UserPlan, is_address, looks_settled, plan_removed, plan_user
 from mmconsole.domain.tokens import Token, TokenId, TokenRecord
 from mmconsole.domain.users import User, UserId
 from mmconsole.mattermost import MattermostClient
@@ -79,11 +80,13 @@ class Look:
         self._rules = rules
         self._teams = teams
         self._shared: frozenset[UserId] = frozenset()
+        self._twice: frozenset[AccountId] = frozenset()
         self._listed_accounts = False
 
     async def batches(self, *, advance: Callable[[int], None]) -> AsyncIterator[Batch]:
         """Plan everybody in the aim; `advance` hears how many users were read."""
         self._shared = await self._database.read(lambda db: db.roster.emails_held_twice())
+        self._twice = frozenset(await self._database.read(lambda db: db.tokens.accounts_claimed_twice()))
         if self._aim.everything:
             await self._list_tokens()
         if self._aim.ids is None:
@@ -96,14 +99,15 @@ class Look:
         # Links without a row are looked for only when there are more links than were met.
         if self._aim.everything and await self._database.read(lambda db: db.tokens.count_linked()) != linked:
             async for records in self._removed():
-                yield Batch([Planned(plan_removed(record, self._rules), None, record) for record in records])
+                yield await self._plan_removed(records)
 
     # ── the application's side ───────────────────────────────────────────────────────────────────
 
     async def _pages(self) -> AsyncIterator[list[Row]]:
         if self._aim.ids is not None:
-            ids = self._aim.ids
-            yield await self._database.read(lambda db: db.roster.rows(ids))
+            for start in range(0, len(self._aim.ids), BATCH):
+                ids = self._aim.ids[start : start + BATCH]
+                yield await self._database.read(partial(_rows, ids=ids))
             return
         page = asyncio.create_task(self._page(None))
         try:
@@ -154,6 +158,13 @@ class Look:
         ]
         return Batch(planned, len(rows) - len(rest))
 
+    async def _plan_removed(self, records: list[TokenRecord]) -> Batch:
+        """Users whose rows are gone. Only an account that may be deactivated is looked at."""
+        wanted = [record.account_id for record in records if record.account_id] if self._rules.deactivate else []
+        found = await self._asked(wanted)
+        pairs = [(record, found.get(record.account_id) if record.account_id else None) for record in records]
+        return Batch([Planned(plan_removed(record, account, self._rules), None, record) for record, account in pairs])
+
     def _is_in_step(
         self, row: Row, changed: Mapping[UserId, str], accounts: Mapping[AccountId, Account | None]
     ) -> bool:
@@ -162,16 +173,26 @@ class Look:
             return False
         if record is None or record.account_id is None or record.account_id in accounts or record.token_id is None:
             return False
+        if record.account_id in self._twice:
+            return False
         return looks_settled(user, record) and self._scratch.has_active(record.token_id, record.account_id)
 
     async def _linked_accounts(
         self, rows: Sequence[Row], changed: Mapping[UserId, str]
     ) -> dict[AccountId, Account | None]:
-        """Linked accounts that were asked for (None when the answer did not have them) or that the server changed."""
-        linked = [(user, record.account_id) for user, record in rows if record and record.account_id]
+        """Linked accounts that were asked for (None when the answer did not have them) or that the server changed.
+
+        What was found wrong the last time is asked for again, since nothing need have changed since then.
+        """
+        linked = {record.account_id: (user, record) for user, record in rows if record and record.account_id}
         everything = self._aim.since is None
-        compare = [account for user, account in linked if everything or user.id in changed]
-        rest = [account for user, account in linked if not everything and user.id not in changed]
+        compare = [
+            account_id
+            for account_id, (user, record) in linked.items()
+            if everything or user.id in changed or not looks_settled(user, record)
+        ]
+        asked_for = frozenset(compare)
+        rest = [account_id for account_id in linked if account_id not in asked_for]
         asked, moved = await asyncio.gather(
             self._asked(compare), self._client.accounts_by_ids(rest, since=self._aim.since)
         )
@@ -191,14 +212,16 @@ class Look:
             tokens=await self._tokens([record for _, record in rows if record and record.account_id]),
             shared_addresses=self._shared,
             claimed=await self._claims([*by_address.values(), *by_name.values()]),
-            outside_teams=await self._outside([r.account_id for _, r in rows if r and r.account_id]),
+            claimed_twice=self._twice,
+            outside_teams=await self._outside([record for _, record in rows if record]),
         )
 
     async def _asked(self, ids: list[AccountId]) -> dict[AccountId, Account]:
         return {account.id: account for account in await self._client.accounts_by_ids(ids)}
 
     async def _by_address(self, unlinked: list[User]) -> dict[str, Account]:
-        addresses = [user.address for user in unlinked if user.address]
+        # One row with an address that no server takes must not end the run for everybody.
+        addresses = [user.address for user in unlinked if user.address and is_address(user.address)]
         if self._listed_accounts:
             return await self._scratch.accounts_by_email(addresses)
         found = await _at_once(self._client.find_account_by_email, addresses)
@@ -219,14 +242,18 @@ class Look:
         ids = [account.id for account in accounts]
         return await self._database.read(lambda db: db.tokens.holders(ids)) if ids else {}
 
-    async def _outside(self, ids: list[AccountId]) -> frozenset[AccountId]:
-        """Who misses one of the configured teams; asked only with `--teams`."""
-        if not self._rules.teams:
-            return frozenset()
+    async def _outside(self, records: list[TokenRecord]) -> frozenset[AccountId]:
+        """Who misses one of the configured teams; asked with `--teams`, and for links that were never completed."""
+        wanted = (record for record in records if self._rules.teams or not record.pushed_digest)
+        ids = [record.account_id for record in wanted if record.account_id]
         outside: set[AccountId] = set()
         for team_id in self._teams:
             outside |= set(ids) - await self._client.team_members(team_id, ids)
         return frozenset(outside)
+
+
+def _rows(db: Snapshot, *, ids: tuple[UserId, ...]) -> list[Row]:
+    return db.roster.rows(ids)
 
 
 def _changed(rows: Sequence[Row]) -> dict[UserId, str]:

@@ -4,17 +4,18 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain, count
 from typing import Final
 
-from mmconsole.database import Database, Transaction
+from mmconsole.database import Database, Snapshot, Transaction
 from mmconsole.domain.accounts import Account, AccountChanges, AccountId, NewAccount, TeamId
 from mmconsole.domain.activity import Activity, Level
 from mmconsole.domain.plans import Kind, Outcome, Result, Rules, UserPlan, changes_for, locale_of
 from mmconsole.domain.text import fitting_name, legal_username, numbered_username
 from mmconsole.domain.tokens import Health, Intent, OperationId, TokenRecord
 from mmconsole.domain.users import User, UserId
-from mmconsole.errors import AnswerLost, EmailTaken, MmconsoleError, NotFound, RowMissing, UsernameTaken
+from mmconsole.errors import AnswerLost, CannotOpen, EmailTaken, MmconsoleError, NotFound, RowMissing, UsernameTaken
 from mmconsole.mattermost import MattermostClient
 from mmconsole.secrets.passwords import random_password
 from mmconsole.services.changes import close_intent, keep, open_intent, replace_intent
@@ -24,6 +25,8 @@ from mmconsole.services.server import Server
 from mmconsole.services.tokens import Tokens, linked_record
 
 _NAME_TRIES: Final = 20
+_COMPARE_AGAIN: Final = "?"
+"""Stands for the digest of what was pushed when that is not certain. Nobody's digest is equal to it."""
 _CONFIRM: Final = "if that account is theirs, say `sync USER --link-existing`"
 
 
@@ -45,6 +48,7 @@ class _State:
     created: bool = False
     intent: Intent | None = None
     """An intent for the token that is stored already."""
+    missed_team: bool = False
     outcome: Outcome = Outcome.SKIPPED
     note: str = ""
 
@@ -120,10 +124,14 @@ class Steps:
         try:
             for kind in plan.steps:
                 await self._step(kind, state, username)
-            if state.record.pushed_digest != user.digest:
+            if state.record != _pushed(state):
                 await self._lease.write(lambda tx: tx.tokens.save(_pushed(state)))
         except StepConflict as conflict:
             return await self._note_conflict(state, conflict)
+        except RowMissing:
+            return Result(user.id, Outcome.SKIPPED, "the row is gone; the next sync takes it up")
+        except CannotOpen as fault:
+            return await self._note_failure(state, fault)
         except ENDS_THE_RUN:
             raise
         except MmconsoleError as fault:
@@ -250,7 +258,9 @@ class Steps:
     async def _candidate(self, client: MattermostClient, user: User) -> Account:
         """The account to link, looked at again: the one the row names where that was confirmed, else by address."""
         if user.stored_account_id and self._rules.confirms(user.id):
-            return await client.account(AccountId(user.stored_account_id))
+            named = await client.accounts_by_ids([AccountId(user.stored_account_id)])
+            if named:
+                return named[0]
         account = await client.find_account_by_email(user.address or "")
         if account is None:
             raise StepConflict("the account is gone meanwhile; the next sync decides anew")
@@ -268,26 +278,34 @@ class Steps:
         account = await client.account(_account_of(state))
         if account.privileged:
             raise StepConflict(f"@{account.username} has administrator rights: it is never changed", Health.DENIED)
-        await self._push(client, state, account)
-        if state.record.waiting_email and state.outcome is Outcome.SKIPPED:
+        if account.foreign:
+            raise StepConflict(f"@{account.username} has become a bot or remote account")
+        if await self._push(client, state, account) and state.outcome is Outcome.SKIPPED:
             state.outcome = Outcome.WAITING
             state.note = f"the server waits until {state.record.waiting_email} is verified by its owner"
 
-    async def _push(self, client: MattermostClient, state: _State, account: Account) -> None:
-        """Send the fields that differ, and see whether the server really applied them."""
-        user = state.user
-        changes = changes_for(user, account, self._rules, waiting_email=state.record.waiting_email)
+    async def _push(self, client: MattermostClient, state: _State, account: Account) -> bool:
+        """Send the fields that differ. Returns whether the server took a new address without applying it."""
+        user, waiting = state.user, state.record.waiting_email
+        changes = changes_for(user, account, self._rules, waiting_email=waiting)
         named = changes.named()
+        answer = await client.patch_account(account.id, changes) if named else account
+        held_back = changes.email is not None and answer.email.lower() != changes.email
+        if changes.email and not held_back and not answer.email_verified:
+            # A changed address starts unverified, also when an administrator changed it (seen on 11.6.0).
+            await client.verify_email(account.id)
+        if changes.email is not None:
+            waiting = changes.email if held_back else ""
+        elif waiting in {answer.email.lower(), ""} or waiting != user.address:
+            waiting = ""
+        record = replace(state.record, waiting_email=waiting)
         if named:
-            answer = await client.patch_account(account.id, changes)
-            waiting = changes.email or "" if answer.email.lower() != (changes.email or answer.email.lower()) else ""
-            if changes.email and not waiting and user.email_verified and not answer.email_verified:
-                # A changed address starts unverified, also when an administrator changed it (seen on 11.6.0).
-                await client.verify_email(account.id)
-            changed = replace(state.record, account_update_at=answer.update_at, waiting_email=waiting)
-            record = state.record = replace(changed, pushed_digest=user.digest)
-            row = self._activity("account updated", user, ", ".join(named))
-            await self._lease.write(keep(record, row))
+            record = replace(record, account_update_at=answer.update_at)
+            await self._lease.write(keep(record, self._activity("account updated", user, ", ".join(named))))
+        elif record != state.record:
+            await self._lease.write(lambda tx: tx.tokens.save(record))
+        state.record = record
+        return held_back
 
     async def _join(self, client: MattermostClient, state: _State) -> None:
         """Join the configured teams. A team that is full does not keep the user from a token."""
@@ -295,8 +313,11 @@ class Steps:
         for team_id, name in self._teams.items():
             try:
                 await client.join_team(team_id, account_id)
+            except ENDS_THE_RUN:
+                raise
             except MmconsoleError as fault:
                 state.note = f"team {name}: {fault}"
+                state.missed_team = True
 
     # ── token ────────────────────────────────────────────────────────────────────────────────────
 
@@ -323,18 +344,18 @@ class Steps:
                 raise StepConflict(
                     "the token was disabled on the server; `generate USER` makes another", Health.DISABLED
                 )
-            record = replace(record, token_id=None)
+            # Its id stays in the record, so that it is revoked all the same: a replica may lag.
         state.record = await self._tokens.generate(state.user.id, record, self._lease, job_id=self._job_id)
 
     # ── removals ─────────────────────────────────────────────────────────────────────────────────
 
     async def _remove(self, plan: UserPlan, record: TokenRecord | None) -> Result:
         """Revoke and deactivate, after the row was read once more by its key and the account by its id."""
-        rows = await self._database.read(lambda db: db.roster.rows([plan.user_id]))
-        user = rows[0][0] if rows else None
-        record = rows[0][1] if rows else record
-        if record is None or (user is not None and user.active):
+        user, record = await self._database.read(partial(_as_they_are, user_id=plan.user_id))
+        if user is not None and user.active:
             return Result(plan.user_id, Outcome.SKIPPED, "the row is there and active again")
+        if record is None:
+            return Result(plan.user_id, Outcome.SKIPPED, "nothing is known of this user any more")
         try:
             await self._remove_for_good(plan, record)
         except ENDS_THE_RUN:
@@ -354,10 +375,13 @@ class Steps:
             account = await client.account(record.account_id)
         except NotFound:
             return
-        if account.privileged or not account.active:
+        if account.privileged or account.foreign or not account.active:
             return
+        # Written down before it is done: only what we deactivated is ever reactivated.
+        record = replace(record, deactivated_by_us=True)
+        await self._lease.write(lambda tx: tx.tokens.save(record))
         await client.set_account_active(account.id, active=False)
-        gone = replace(record, deactivated_by_us=True, health=Health.INACTIVE, cause=plan.why)
+        gone = replace(record, health=Health.INACTIVE, cause=plan.why)
         row = Activity(self._now(), self._actor, "account deactivated", plan.user_id, plan.why, job_id=self._job_id)
         await self._lease.write(keep(gone, row))
 
@@ -370,8 +394,8 @@ class Steps:
         return Result(state.user.id, Outcome.CONFLICT, str(conflict))
 
     async def _note_failure(self, state: _State, fault: MmconsoleError) -> Result:
-        """Keep what was reached; an empty digest makes the next sync compare this user again."""
-        record = replace(state.record, pushed_digest="")
+        """Keep what was reached, so that the next sync compares this user again."""
+        record = replace(state.record, pushed_digest=state.record.pushed_digest and _COMPARE_AGAIN)
         row = self._activity("sync failed", state.user, str(fault), level=Level.ERROR)
 
         def store(tx: Transaction) -> None:
@@ -398,8 +422,17 @@ def username_for(user: User) -> str:
 
 
 def _pushed(state: _State) -> TokenRecord:
-    """The record once everything the row says was pushed; saved together with whatever is stored next."""
-    return replace(state.record, pushed_digest=state.user.digest)
+    """The record once everything the row says was pushed; saved together with whatever is stored next.
+
+    An empty digest says that the steps after the link have not come to their end: the next sync looks at the teams.
+    """
+    return replace(state.record, pushed_digest="" if state.missed_team else state.user.digest)
+
+
+def _as_they_are(db: Snapshot, *, user_id: UserId) -> tuple[User | None, TokenRecord | None]:
+    """The row, if there is one, and what we remember."""
+    rows = db.roster.rows([user_id])
+    return rows[0] if rows else (None, db.tokens.find(user_id))
 
 
 def _account_of(state: _State) -> AccountId:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -258,7 +259,7 @@ class Sync:
         missing = aim.missing
         return await self._database.read(lambda db: db.roster.count_missing() if missing else db.roster.count())
 
-    async def _batches(self, brief: _Brief, shown: Progress) -> AsyncIterator[Batch]:
+    async def _batches(self, brief: _Brief, shown: Progress) -> AsyncGenerator[Batch, None]:
         shown.stage("comparing", await self._total(brief.aim))
         client = await self._server.client()
         with open_scratch() as scratch:
@@ -270,10 +271,11 @@ class Sync:
 
     async def _plan_into(self, job: Journal, brief: _Brief, summary: Summary, shown: Progress) -> None:
         """Write what is to be done into the job, and what was found into the records that say otherwise so far."""
-        async for batch in self._batches(brief, shown):
-            summary.add_unchanged(batch.in_step)
-            steps = [one.plan for one in batch.planned if not brief.reached(summary) and summary.add_plan(one)]
-            await job.add(steps, _noted(batch.planned))
+        async with aclosing(self._batches(brief, shown)) as batches:
+            async for batch in batches:
+                summary.add_unchanged(batch.in_step)
+                steps = [one.plan for one in batch.planned if not brief.reached(summary) and summary.add_plan(one)]
+                await job.add(steps, _noted(batch.planned))
         summary.job_id = job.id
 
     async def _forecast(self, summary: Summary, teams: dict[TeamId, str]) -> Forecast:

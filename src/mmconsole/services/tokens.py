@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -20,7 +21,16 @@ from mmconsole.domain.tokens import (
     describe,
 )
 from mmconsole.domain.users import UserId
-from mmconsole.errors import AnswerLost, MattermostError, NotFound, TokenRejected, Unauthorized
+from mmconsole.errors import (
+    AnswerLost,
+    CannotOpen,
+    MattermostError,
+    NotFound,
+    Refused,
+    RowMissing,
+    TokenRejected,
+    Unauthorized,
+)
 from mmconsole.mattermost import MattermostClient
 from mmconsole.services.changes import close_intent, keep, open_intent
 from mmconsole.services.leases import Lease
@@ -96,7 +106,12 @@ class Tokens:
             await lease.write(close_intent(intent.operation_id))
             raise
         await self._try(client, made, intent, lease)
-        return await self._keep(client, made, intent, old, lease, job_id=job_id)
+        try:
+            return await self._keep(client, made, intent, old, lease, job_id=job_id)
+        except RowMissing:
+            await client.revoke_token(made.token.id)
+            await lease.write(close_intent(intent.operation_id))
+            raise
 
     async def _create(self, client: MattermostClient, intent: Intent) -> NewToken:
         account_id = intent.account_id
@@ -177,9 +192,16 @@ class Tokens:
 
         await lease.write(store)
         if drop is not None:
-            await client.revoke_token(TokenId(drop.description))
-            await lease.write(close_intent(drop.operation_id))
+            await self._drop(client, drop, lease)
         return record
+
+    async def _drop(self, client: MattermostClient, drop: Intent, lease: Lease) -> None:
+        """Revoke the replaced token. Its successor is stored already, so a failure is left to `recover`."""
+        try:
+            await client.revoke_token(TokenId(drop.description))
+        except MattermostError:
+            return
+        await lease.write(close_intent(drop.operation_id))
 
     def _drop_intent(self, old: TokenRecord) -> Intent | None:
         """The note that a replaced token is still to be revoked, written together with its successor."""
@@ -194,7 +216,7 @@ class Tokens:
         """Take over a stored secret whose token we do not know, as the Laravel version left it.
 
         Returns None when the secret is dead. Its id is found among the account's sessions, which the probe makes; when
-        several fit, the token is kept without an id. Raises TokenRejected when it is another account's.
+        several fit, the token is kept without an id. Raises CannotOpen when it is another account's.
         """
         client = await self._server.client()
         vault = await self._storage.vault()
@@ -207,7 +229,7 @@ class Tokens:
         except Unauthorized:
             return None
         if owner.id != old.account_id:
-            raise TokenRejected(user_id=user_id, why="the stored token belongs to another account")
+            raise CannotOpen(why="the token belongs to another account")
         known = {session.token_id for session in await client.sessions_of(old.account_id) if session.token_id}
         token_id = known.pop() if len(known) == 1 else None
         record = replace(
@@ -234,7 +256,7 @@ class Tokens:
         row = self._activity("token revoked", record.user_id, f"token {token_id}: {why}", job_id=job_id)
 
         def store(tx: Transaction) -> None:
-            if tx.roster.rows([record.user_id]):
+            with suppress(RowMissing):
                 tx.roster.store(record.user_id, envelope=None)
             tx.tokens.save(gone)
             tx.activity.add(row)
@@ -299,7 +321,11 @@ class Tokens:
         moment, an account that waits for its victim could be taken for our own.
         """
         username, _, address = intent.description.partition(" ")
-        account = await client.find_account_by_email(address)
+        try:
+            account = await client.find_account_by_email(address)
+        except Refused:
+            # An address that cannot even be asked for has no account.
+            return None
         if account is None or account.username != username or account.email.lower() != address:
             return None
         made_at = _moment(account.create_at)
@@ -310,20 +336,21 @@ class Tokens:
         self, intent: Intent, account: Account, lease: Lease, *, job_id: int | None, then: Intent | None = None
     ) -> TokenRecord:
         """Store the link to an account that an intent announced; `then` opens the next intent in the same breath."""
-        old = await self._database.read(lambda db: db.tokens.find(intent.user_id))
-        record = linked_record(old, intent.user_id, account)
         row = self._activity("account created", intent.user_id, f"@{account.username}", job_id=job_id)
 
-        def store(tx: Transaction) -> None:
-            tx.roster.store(intent.user_id, account_id=account.id)
+        def store(tx: Transaction) -> TokenRecord:
+            record = linked_record(tx.tokens.find(intent.user_id), intent.user_id, account)
+            # Without a row the record alone remembers the account, as of anybody else who has left.
+            with suppress(RowMissing):
+                tx.roster.store(intent.user_id, account_id=account.id)
             tx.tokens.save(record)
             tx.intents.close(intent.operation_id)
             tx.activity.add(row)
             if then is not None:
                 tx.intents.open(then)
+            return record
 
-        await lease.write(store)
-        return record
+        return await lease.write(store)
 
     # ── small things ─────────────────────────────────────────────────────────────────────────────
 

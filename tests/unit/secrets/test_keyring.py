@@ -74,7 +74,7 @@ def test_the_secret_is_in_no_process_argument_or_environment(
     monkeypatch.setenv("MMCONSOLE_ADMIN_TOKEN", TEXT)
 
     with ThreadPoolExecutor() as pool:
-        writing = pool.submit(entry(seconds=4).write, Secret(TEXT))
+        writing = pool.submit(entry(seconds=10).write, Secret(TEXT))
         assert wait_for((folder / "hangs").exists)
         seen = {pid: _shown_of(pid) for pid in map(int, (folder / "hangs").read_text().split())}
         raised = writing.exception()
