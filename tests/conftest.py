@@ -323,13 +323,17 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     memory = Path("/dev/shm")
     with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         monkeypatch.setenv("XDG_DATA_HOME", folder)
+        # Calls are repeated as often as ever, only sooner.
+        monkeypatch.setattr("mmconsole.mattermost.patience._FIRST_WAIT", 0.01)
         yield Path(folder)
 
 
 @pytest.fixture
-def new_world(home: Path) -> Callable[..., Any]:
+async def new_world(home: Path) -> AsyncIterator[Callable[..., Any]]:
     """`async with new_world(laravel=…, **options) as world`: as many as a test wants."""
     numbers = iter(range(1_000_000))
+    # A server takes 0.1 s to stop, and hundreds of them need not be waited for one by one.
+    stopping: list[asyncio.Task[None]] = []
 
     @asynccontextmanager
     async def make(*, laravel: bool = False, **options: Any) -> AsyncIterator[World]:
@@ -339,9 +343,10 @@ def new_world(home: Path) -> Callable[..., Any]:
             try:
                 yield world
             finally:
-                await world.stop()
+                stopping.append(asyncio.create_task(world.stop()))
 
-    return make
+    yield make
+    await asyncio.gather(*stopping)
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mmconsole.simulator import Fault
-
 if TYPE_CHECKING:
     from tests.cli.conftest import Ended, Shell
 
@@ -104,17 +102,21 @@ def test_no_seal_key_shows_before_the_first_account_is_made(shell: "Shell") -> N
     assert not shell.simulator.calls["POST /users"]
 
 
-def test_a_server_that_fails_in_the_middle_keeps_what_was_done(shell: "Shell") -> None:
-    shell.add_many(40)
-    shell.simulator.faults.add(Fault("login_page", "POST", "/users/{id}/tokens", times=None, after=5))
+def test_an_admin_token_that_dies_in_the_middle_keeps_what_was_done(shell: "Shell") -> None:
+    shell.add_many(600)
+    state = shell.simulator.state
+    running = shell.start("sync", "--all", "--json")
+    shell.until(lambda: shell.marked > 5)
 
-    done = shell("sync", "--all", "--json")
+    state.remove_token(state.by_secret[shell.simulator.admin_token])
+    done = shell.ended(running)
 
     assert done.code == 1
-    assert done.json["fault"] in done.err
+    assert "does not accept the admin token" in done.json["fault"]
+    assert done.err.endswith(f"mmconsole: {done.json['fault']}\n")
     assert done.json["counts"]["created"] >= 1
     assert done.json["counts"]["not done"] >= 1
-    assert sum(done.json["counts"].values()) == 40
+    assert sum(done.json["counts"].values()) == 600
 
 
 def test_yaml_that_is_broken(shell: "Shell") -> None:

@@ -1,0 +1,331 @@
+"""What a run covers, what stops it, and who may run at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mmconsole.domain.plans import Kind
+from mmconsole.errors import (
+    AdminTokenDead,
+    AdminTokenTooWeak,
+    Busy,
+    NotFound,
+    OtherServer,
+    TokensSwitchedOff,
+    TooManyMails,
+    Unreachable,
+    UserUnknown,
+)
+from mmconsole.services.sync import SyncRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import World
+
+
+# ── whom it covers ───────────────────────────────────────────────────────────────────────────────
+
+
+async def test_limit_leaves_the_rest_for_the_next_run(world: World) -> None:
+    ids = [world.add(f"p{number}@x.test") for number in range(7)]
+
+    first, second = await world.sync(limit=4), await world.sync()
+
+    assert first.counts == {"created": 4}
+    assert second.counts == {"created": 3, "unchanged": 4}
+    world.assert_in_step(*ids)
+
+
+async def test_named_users_are_the_only_ones_touched(any_world: World) -> None:
+    world = any_world
+    ann, bo, _ = [world.add(f"{name}@x.test") for name in ("ann", "bo", "cy")]
+
+    summary = await world.sync(ann, " BO@x.test", ann)
+
+    assert summary.counts == {"created": 2}
+    world.assert_in_step(ann, bo)
+    assert len(world.server.people) == 2
+    with pytest.raises(UserUnknown):
+        await world.sync("nobody@x.test")
+
+
+async def test_named_users_do_not_move_the_time_of_the_last_look(world: World) -> None:
+    ann, bo = world.add("ann@x.test"), world.add("bo@x.test")
+    await world.sync()
+    world.server.change(world.server.account("bo@x.test"), first_name="Mallory")
+    world.later(60)
+
+    assert (await world.sync(ann)).counts == {"unchanged": 1}
+    assert (await world.sync()).counts == {"updated": 1, "unchanged": 1}
+    world.assert_in_step(ann, bo)
+
+
+async def test_missing_covers_only_users_without_a_token(any_world: World) -> None:
+    world = any_world
+    ann = world.add("ann@x.test")
+    await world.sync()
+    world.rename(ann, "Anna", "Leigh")
+    bo = world.add("bo@x.test")
+    calls = world.server.calls["GET /users/tokens"]
+
+    summary = await world.sync(missing=True)
+
+    assert summary.counts == {"created": 1}
+    assert world.server.account("ann@x.test").first_name == "Ann"
+    assert world.server.calls["GET /users/tokens"] == calls
+    world.assert_in_step(bo)
+
+
+async def test_full_look_finds_what_the_times_of_changes_do_not_tell(world: World) -> None:
+    ann = world.add("ann@x.test", "Ann")
+    await world.sync()
+    world.later(60)
+    await world.sync()
+    account = world.server.account("ann@x.test")
+    account.first_name, account.as_admin, account.as_self = "Old backup", None, None
+
+    assert (await world.sync()).counts == {"unchanged": 1}
+    assert (await world.sync(full=True)).counts == {"updated": 1}
+    world.assert_in_step(ann)
+
+
+async def test_a_day_later_a_look_is_full_by_itself(world: World) -> None:
+    world.add("ann@x.test", "Ann")
+    await world.sync()
+    account = world.server.account("ann@x.test")
+    account.first_name, account.update_at, account.as_admin = "Old backup", 1, None
+    assert (await world.sync()).counts == {"unchanged": 1}
+    world.sql("UPDATE mmconsole_meta SET value = '2020-01-01T00:00:00+00:00' WHERE name = 'server.last_full_look'")
+
+    assert (await world.sync()).counts == {"updated": 1}
+
+
+async def test_who_left_a_team_is_put_back_only_on_request(world: World) -> None:
+    ann = world.add("ann@x.test")
+    await world.sync()
+    server, account = world.server, world.server.account("ann@x.test")
+    server.state.leave_team(server.team, account, account.teams[0])
+    world.rename(ann, "Anna", "Lee")
+
+    first = await world.sync()
+    assert (first.counts, server.joined(account)) == ({"updated": 1}, False)
+    second = await world.sync(teams=True)
+
+    assert second.counts == {"team joined": 1}
+    world.assert_in_step(ann)
+
+
+async def test_all_configured_teams_are_joined(world: World) -> None:
+    other = world.server.add_team("other")
+    world.set(sync__teams=["main", "other"])
+    world.add("ann@x.test")
+
+    await world.sync()
+
+    assert world.server.joined(world.server.account("ann@x.test"), other)
+
+
+async def test_team_that_does_not_exist_stops_before_anything_is_made(world: World) -> None:
+    world.set(sync__teams=["main", "nowhere"])
+    world.add("ann@x.test")
+
+    with pytest.raises(NotFound):
+        await world.sync()
+
+    assert world.server.people == []
+
+
+async def test_full_team_costs_nobody_the_token_and_is_tried_again(world: World) -> None:
+    world.server.state.config["TeamSettings", "MaxUsersPerTeam"] = 2
+    ids = [world.add(f"p{number}@x.test") for number in range(3)]
+
+    first = await world.sync()
+
+    assert first.counts == {"created": 1, "failed": 2}
+    assert all("MaxUsersPerTeam" in result.note for result in first.listed)
+    assert all(world.token(user).is_active for user in ids)
+    assert (await world.sync()).counts == {"unchanged": 1, "failed": 2}
+    world.server.state.config["TeamSettings", "MaxUsersPerTeam"] = 50
+    assert (await world.sync()).counts == {"unchanged": 1, "team joined": 2}
+    world.assert_in_step(*ids)
+
+
+async def test_user_cap_stops_newcomers_and_nobody_else(new_world: Callable[..., Any]) -> None:
+    async with new_world(user_cap=3) as world:
+        ids = [world.add(f"p{number}@x.test") for number in range(2)]
+        await world.sync()
+        world.rename(ids[0], "New", "Name")
+        late = [world.add(f"late{number}@x.test") for number in range(3)]
+
+        summary = await world.sync()
+
+        assert summary.counts == {"failed": 3, "updated": 1, "unchanged": 1}
+        assert all("licence" in result.note for result in summary.listed)
+        world.assert_in_step(*ids)
+        assert all(world.record(user).get("account_id") is None for user in late)
+        assert (await world.sync()).counts == {"failed": 3, "unchanged": 2}
+
+
+# ── forecast ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_plan_tells_what_a_run_will_do_and_does_nothing(any_world: World) -> None:
+    world = any_world
+    for number in range(3):
+        world.add(f"p{number}@x.test")
+    before = world.dump()
+
+    summary = await world.plan()
+
+    assert (summary.users, summary.planned) == (3, 3)
+    assert summary.forecast.steps == {Kind.CREATE: 3, Kind.JOIN: 3, Kind.GENERATE: 3}
+    assert summary.forecast.calls == 15
+    assert world.dump() == before
+    assert world.server.people == []
+
+
+async def test_applying_a_plan_leaves_nothing_to_plan(any_world: World) -> None:
+    world = any_world
+    for number in range(3):
+        world.add(f"p{number}@x.test")
+    await world.sync()
+
+    assert (await world.plan(full=True)).planned == 0
+
+
+async def test_more_mails_than_allowed_stop_a_run(world: World) -> None:
+    world.server.state.config["EmailSettings", "SMTPServer"] = "mail.x.test"
+    world.set(sync__max_mails=2)
+    for number in range(3):
+        world.add(f"p{number}@x.test")
+
+    with pytest.raises(TooManyMails):
+        await world.sync()
+
+    assert world.server.people == []
+    assert (await world.sync(limit=2)).counts == {"created": 2}
+    assert (await world.sync()).counts == {"created": 1, "unchanged": 2}
+
+
+async def test_server_that_mails_nobody_is_not_limited(world: World) -> None:
+    world.set(sync__max_mails=0)
+    world.add("ann@x.test")
+
+    assert (await world.sync()).counts == {"created": 1}
+
+
+# ── who may run ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_second_run_is_told_that_another_is_at_work(world: World) -> None:
+    world.add("ann@x.test")
+    entered, leave = asyncio.Event(), asyncio.Event()
+    world.server.state.config["EmailSettings", "SMTPServer"] = "mail.x.test"
+
+    async def hesitate(_forecast: object) -> bool:
+        entered.set()
+        await leave.wait()
+        return True
+
+    async with world.core() as core:
+        first = asyncio.create_task(core.sync.run(SyncRequest(), confirm=hesitate))
+        await entered.wait()
+        with pytest.raises(Busy) as told:
+            await world.sync()
+        with pytest.raises(Busy):
+            await world.recover()
+        waiting = asyncio.create_task(world.sync(wait=True))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        leave.set()
+        assert (await first).counts == {"created": 1}
+        assert (await waiting).counts == {"unchanged": 1}
+
+    assert told.value.exit_code == 75
+    assert len(world.server.marked) == 1
+
+
+async def test_two_runs_at_once_do_nothing_twice(world: World) -> None:
+    ids = [world.add(f"p{number}@x.test") for number in range(10)]
+
+    runs = await asyncio.gather(*(world.sync(wait=True) for _ in range(2)))
+
+    assert sorted(run.counts["created"] for run in runs) == [0, 10]
+    world.assert_in_step(*ids)
+
+
+async def test_database_of_another_server_is_not_touched(world: World) -> None:
+    ann = world.add("ann@x.test")
+    await world.sync()
+    world.add("bo@x.test")
+    world.server.state.config.diagnostic_id = "another"
+    world.server.state.config.refresh()
+    before, people = world.dump("leases"), len(world.server.people)
+
+    for attempt in (world.sync, world.recover, world.plan):
+        with pytest.raises(OtherServer):
+            await attempt()
+
+    assert world.dump("leases") == before
+    assert (len(world.server.people), len(world.server.marked)) == (people, 1)
+    assert ann
+
+
+async def test_token_of_somebody_who_is_no_administrator_is_refused(world: World) -> None:
+    user = world.server.add("weak@x.test")
+    world.admin_token = world.server.state.add_token(user, "weak").secret
+    world.add("ann@x.test")
+
+    with pytest.raises(AdminTokenTooWeak):
+        await world.sync()
+
+
+async def test_dead_administrators_token_says_so(world: World) -> None:
+    world.admin_token = "x" * 26
+    with pytest.raises(AdminTokenDead):
+        await world.sync()
+
+
+async def test_administrators_token_that_dies_during_a_run_ends_it_and_the_next_run_does_the_rest(world: World) -> None:
+    ids = [world.add(f"p{number}@x.test") for number in range(40)]
+    world.set(mattermost__max_concurrency=2)
+    world.server.faults.add(world.stale(0, "POST", "/users/{id}/tokens"))
+    token = world.server.state.by_secret[world.admin_token]
+
+    async def watch() -> None:
+        while len(world.server.marked) < 10:
+            await asyncio.sleep(0)
+        world.server.disable(token)
+
+    _, summary = await asyncio.gather(watch(), world.sync())
+
+    assert isinstance(summary.fault, AdminTokenDead)
+    assert summary.counts["created"] < 40
+    token.is_active, token.encoded = True, None
+    world.later(100)
+    assert (await world.sync()).troubled == 0
+    world.assert_in_step(*ids)
+
+
+async def test_switched_off_tokens_are_named_by_an_administrators_bot(world: World) -> None:
+    world.server.state.config["ServiceSettings", "EnableUserAccessTokens"] = False
+    world.admin_token = world.server.simulator.bot_token
+    world.add("ann@x.test")
+
+    with pytest.raises(TokensSwitchedOff):
+        await world.sync()
+
+    assert world.server.people == []
+
+
+async def test_server_that_is_not_there_is_a_plain_error_and_leaves_no_lease(world: World) -> None:
+    await world.stop()
+    with pytest.raises(Unreachable):
+        await world.sync()
+
+    assert world.sql("SELECT holder FROM mmconsole_leases WHERE holder IS NOT NULL") == []
+    await world.start()

@@ -1,0 +1,195 @@
+"""Whatever happens in whatever order, the laws hold: a machine that plays application, server, network and crashes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from mmconsole.errors import MmconsoleError
+from mmconsole.simulator import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from mmconsole.simulator.faults import FaultKind
+    from tests.conftest import World
+
+KINDS: list[FaultKind] = ["drop_before", "drop_after", "cut_json", "status", "stale_reads", "login_page"]
+CALLS = [
+    ("POST", "/users"),
+    ("POST", "/users/{id}/tokens"),
+    ("POST", "/teams/{team_id}/members"),
+    ("PUT", "/users/{id}/patch"),
+    ("PUT", "/users/{id}/active"),
+    ("POST", "/users/tokens/revoke"),
+    ("POST", "/users/ids"),
+    ("GET", "/users/tokens"),
+    ("GET", "/users/tokens/{token_id}"),
+    ("GET", "/users/email/{email}"),
+    ("GET", "/users/{id}"),
+    ("GET", "/users/{id}/teams"),
+    ("GET", "/users/{id}/tokens"),
+]
+ADDRESSES = [f"p{number}@x.test" for number in range(6)]
+PICK = st.integers(0, 5)
+
+
+def machine_over(new_world: Callable[..., Any], loop: asyncio.AbstractEventLoop) -> type[RuleBasedStateMachine]:
+    def run(work: Coroutine[Any, Any, Any]) -> Any:
+        return loop.run_until_complete(work)
+
+    class Machine(RuleBasedStateMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.opened = new_world()
+            self.world: World = run(self.opened.__aenter__())
+            self.world.set(sync__deactivate=True, guard__removals=1000, mattermost__timeout=0.5)
+            self.ids: list[str] = []
+            self.disabled: set[str] = set()
+
+        def teardown(self) -> None:
+            run(self.opened.__aexit__(None, None, None))
+
+        # ── the application ──────────────────────────────────────────────────────────────────────
+
+        @rule(number=PICK, verified=st.booleans())
+        def add(self, number: int, *, verified: bool) -> None:
+            self.ids.append(self.world.add(ADDRESSES[number], verified=verified))
+
+        @precondition(lambda self: self.ids)
+        @rule(pick=PICK, name=st.sampled_from(["Ann", "Bo", ""]))
+        def rename(self, pick: int, name: str) -> None:
+            self.world.rename(self._one(pick), name, "Lee")
+
+        @precondition(lambda self: self.ids)
+        @rule(pick=PICK, number=PICK, verified=st.booleans())
+        def readdress(self, pick: int, number: int, *, verified: bool) -> None:
+            stamp = "2024-01-01 00:00:00" if verified else None
+            self.world.edit(self._one(pick), email=ADDRESSES[number], email_verified_at=stamp)
+
+        @precondition(lambda self: self.ids)
+        @rule(pick=PICK)
+        def leave(self, pick: int) -> None:
+            self.world.leave(self._one(pick))
+
+        @precondition(lambda self: self.ids)
+        @rule(pick=PICK)
+        def come_back(self, pick: int) -> None:
+            self.world.come_back(self._one(pick))
+
+        @precondition(lambda self: self.ids)
+        @rule(pick=PICK)
+        def delete(self, pick: int) -> None:
+            user = self._one(pick)
+            self.ids.remove(user)
+            self.world.delete(user)
+
+        # ── the server ───────────────────────────────────────────────────────────────────────────
+
+        @precondition(lambda self: self.world.server.marked)
+        @rule(pick=PICK)
+        def revoke(self, pick: int) -> None:
+            tokens = self.world.server.marked
+            self.world.server.state.remove_token(tokens[pick % len(tokens)])
+
+        @precondition(lambda self: self.world.server.marked)
+        @rule(pick=PICK)
+        def disable(self, pick: int) -> None:
+            tokens = self.world.server.marked
+            self.world.server.disable(tokens[pick % len(tokens)])
+
+        @precondition(lambda self: self.world.server.people)
+        @rule(pick=PICK, active=st.booleans())
+        def set_active(self, pick: int, *, active: bool) -> None:
+            people = self.world.server.people
+            self.world.server.state.set_active(people[pick % len(people)], active=active)
+
+        @precondition(lambda self: len(self.world.server.people) < 12)
+        @rule(number=PICK, verified=st.booleans())
+        def sign_up(self, number: int, *, verified: bool) -> None:
+            if ADDRESSES[number] not in self.world.server.state.by_email:
+                self.world.server.add(ADDRESSES[number], f"own{len(self.world.server.people)}", email_verified=verified)
+
+        @rule(seconds=st.sampled_from([1, 60, 200]))
+        def time_passes(self, seconds: int) -> None:
+            self.world.later(seconds)
+
+        # ── us ───────────────────────────────────────────────────────────────────────────────────
+
+        @rule(kind=st.sampled_from(KINDS), call=st.sampled_from(CALLS), after=st.integers(0, 3), times=st.integers(1, 3))
+        def sync_with_a_fault(self, kind: FaultKind, call: tuple[str, str], after: int, times: int) -> None:
+            self.world.server.faults.add(Fault(kind, *call, times=times, after=after, seconds=60))
+            before = self._unverified()
+            with suppress(MmconsoleError):
+                run(self.world.sync())
+            self.world.server.faults.clear()
+            self._nothing_unverified_was_pushed(before)
+
+        @rule(turns=st.integers(0, 400))
+        def crash_while_syncing(self, turns: int) -> None:
+            before = self._unverified()
+            run(self._crash(turns))
+            self.world.end_leases()
+            self._nothing_unverified_was_pushed(before)
+
+        async def _crash(self, turns: int) -> None:
+            running = asyncio.create_task(self.world.sync())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            running.cancel()
+            with suppress(asyncio.CancelledError, MmconsoleError):
+                await running
+
+        @rule()
+        def recover_and_sync_twice(self) -> None:
+            world, before = self.world, self._unverified()
+            run(world.recover())
+            world.later(200)
+            first = run(world.sync(full=True))
+            assert first.fault is None
+            world.assert_in_order()
+            second = run(world.plan(full=True))
+            assert second.planned == 0, (first.counts, second.steps, second.listed)
+            self._nothing_unverified_was_pushed(before)
+
+        # ── laws ─────────────────────────────────────────────────────────────────────────────────
+
+        def _one(self, pick: int) -> str:
+            return self.ids[pick % len(self.ids)]
+
+        def _unverified(self) -> dict[str, str]:
+            """The addresses of linked accounts whose users have another, unverified one."""
+            world, found = self.world, {}
+            for record in world.records():
+                row, account = world.row(record["user_id"]), world.server.state.users.get(record["account_id"] or "")
+                if row and account and row["email_verified_at"] is None:
+                    found[account.id] = account.email
+            return found
+
+        def _nothing_unverified_was_pushed(self, before: dict[str, str]) -> None:
+            for account_id, email in before.items():
+                assert self.world.server.state.users[account_id].email == email
+
+    return Machine
+
+
+def test_laws_hold_whatever_happens(new_world: Callable[..., Any], event_loop_of_new_world: asyncio.AbstractEventLoop) -> None:
+    random.seed(1)
+    machine = machine_over(new_world, event_loop_of_new_world)
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        machine,
+        settings=settings(
+            max_examples=25,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            derandomize=True,
+            print_blob=False,
+        ),
+    )

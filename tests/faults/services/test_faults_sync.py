@@ -1,0 +1,457 @@
+"""A network, a server and a disk that fail in the middle of a sync: what was done is known, the next run does the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mmconsole.database import open_database
+from mmconsole.errors import (
+    BreakerOpen,
+    DatabaseBusy,
+    DatabaseError,
+    DatabaseFull,
+    LeaseLost,
+    MattermostError,
+    MmconsoleError,
+)
+from mmconsole.services import leases
+from mmconsole.services.sync import LEASE, SyncRequest
+from mmconsole.simulator import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mmconsole.simulator.faults import FaultKind
+    from tests.conftest import World
+
+CREATE = ("POST", "/users")
+JOIN = ("POST", "/teams/{team_id}/members")
+TOKEN = ("POST", "/users/{id}/tokens")
+PATCH = ("PUT", "/users/{id}/patch")
+ACTIVE = ("PUT", "/users/{id}/active")
+REVOKE = ("POST", "/users/tokens/revoke")
+ME = ("GET", "/users/{id}")
+MY_TEAMS = ("GET", "/users/{id}/teams")
+
+
+async def settles(world: World, *ids: str) -> None:
+    """After at most one more sync everybody is in step, and then there is nothing to do."""
+    world.server.faults.clear()
+    world.later(100)
+    summary = await world.sync()
+    assert summary.troubled == 0, summary.listed
+    world.assert_in_step(*ids)
+    assert (await world.sync(full=True)).counts == {"unchanged": len(ids)}
+    assert len(world.server.people) == len(ids)
+
+
+# ── answers that are lost or spoiled ─────────────────────────────────────────────────────────────
+
+SPOILED: list[tuple[FaultKind, dict[str, Any]]] = [
+    ("drop_after", {}),
+    ("drop_before", {}),
+    ("cut_json", {}),
+    ("cut_json", {"honest": True}),
+    ("status", {"status": 502}),
+    ("status", {"status": 504}),
+    ("login_page", {}),
+    ("redirect", {}),
+    ("slow_body", {"seconds": 0.2}),
+]
+
+
+@pytest.mark.parametrize(("kind", "more"), SPOILED, ids=lambda value: str(value))
+@pytest.mark.parametrize("call", [CREATE, JOIN, TOKEN, ME, MY_TEAMS], ids=" ".join)
+async def test_answer_lost_or_spoiled_makes_nothing_twice(
+    world: World, call: tuple[str, str], kind: FaultKind, more: dict[str, Any]
+) -> None:
+    ids = [world.add(f"p{number}@x.test") for number in range(3)]
+    # The first `GET /users/{id}` is the administrator's own.
+    after = 1 if call == ME else 0
+    world.server.faults.add(Fault(kind, *call, times=1, after=after, **more))
+
+    await world.sync()
+
+    assert len(world.server.people) <= 3
+    await settles(world, *ids)
+
+
+@pytest.mark.parametrize("times", [2, 3, 20])
+async def test_answers_to_creating_tokens_are_lost_again_and_again(world: World, times: int) -> None:
+    ids = [world.add(f"p{number}@x.test") for number in range(3)]
+    world.server.faults.add(Fault("drop_after", *TOKEN, times=times))
+
+    await world.sync()
+
+    await settles(world, *ids)
+
+
+@pytest.mark.parametrize("call", [PATCH, ACTIVE, REVOKE], ids=" ".join)
+async def test_lost_answer_to_a_change_is_repeated(world: World, call: tuple[str, str]) -> None:
+    world.set(sync__deactivate=True)
+    ann, bo = world.add("ann@x.test"), world.add("bo@x.test")
+    await world.sync()
+    world.rename(ann, "Anna", "Leigh")
+    world.leave(bo)
+    world.server.faults.add(Fault("drop_after", *call))
+
+    summary = await world.sync()
+
+    assert summary.counts == {"updated": 1, "revoked": 1}
+    assert world.server.account("ann@x.test").first_name == "Anna"
+    assert world.server.account("bo@x.test").delete_at
+    assert world.server.account("bo@x.test").tokens == ()
+    world.assert_in_step(ann)
+
+
+async def test_lost_answer_to_a_create_that_a_lagging_replica_hides_is_found_by_the_next_run(world: World) -> None:
+    ann = world.add("ann@x.test")
+    world.server.faults.add(Fault("drop_after", *CREATE))
+    world.server.faults.add(world.stale(60, "GET", "/users/email/{email}", times=2))
+
+    first = await world.sync()
+
+    assert first.counts == {"failed": 1}
+    await settles(world, ann)
+
+
+async def test_hidden_account_of_our_own_is_found_although_the_next_look_misses_it_too(world: World) -> None:
+    ann = world.add("ann@x.test")
+    world.server.faults.add(Fault("drop_after", *CREATE))
+    world.server.faults.add(world.stale(60, "GET", "/users/email/{email}", times=4))
+
+    await world.sync()
+    await world.sync()
+
+    await settles(world, ann)
+
+
+# ── the probe ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("call", [ME, MY_TEAMS], ids=" ".join)
+@pytest.mark.parametrize("status", [500, 403, 404])
+async def test_token_that_cannot_be_tried_is_revoked_and_nothing_stored_changes(
+    world: World, call: tuple[str, str], status: int
+) -> None:
+    ann = world.add("ann@x.test")
+    await world.sync()
+    world.server.state.remove_token(world.token(ann))
+    before = world.row(ann)
+    world.server.faults.add(Fault("status", *call, times=None, after=int(call == ME), status=status))
+
+    summary = await world.sync()
+
+    assert summary.counts == {"failed": 1}
+    assert "revoked" in summary.listed[0].note
+    assert world.server.marked == []
+    assert world.row(ann) == before
+    await settles(world, ann)
+
+
+async def test_account_that_must_set_up_a_second_factor_gets_no_token_and_says_why(world: World) -> None:
+    state = world.server.state
+    world.admin_token = world.server.simulator.bot_token
+    state.licensed = True
+    settings = state.config.sections["ServiceSettings"]
+    settings["EnableMultifactorAuthentication"] = settings["EnforceMultifactorAuthentication"] = True
+    ann = world.add("ann@x.test")
+
+    summary = await world.sync()
+
+    assert summary.counts == {"failed": 1}
+    assert "multi-factor" in summary.listed[0].note
+    assert world.server.marked == []
+    state.licensed = False
+    await settles(world, ann)
+
+
+@pytest.mark.parametrize("call", [ME, MY_TEAMS, TOKEN, CREATE, JOIN], ids=" ".join)
+async def test_server_that_hangs_is_given_up_and_cleared_up_after(world: World, call: tuple[str, str]) -> None:
+    world.set(mattermost__timeout=0.25)
+    ann = world.add("ann@x.test")
+    world.server.faults.add(Fault("hang", *call, times=1, after=int(call == ME), seconds=1))
+
+    await world.sync()
+
+    await settles(world, ann)
+
+
+async def test_replica_that_does_not_know_new_tokens_yet_fails_the_user_once(world: World) -> None:
+    ann = world.add("ann@x.test")
+    world.server.faults.add(Fault("stale_reads", *ME, after=1, seconds=60))
+
+    first = await world.sync()
+
+    assert first.counts == {"failed": 1}
+    await settles(world, ann)
+
+
+# ── the whole server ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("made", [0, 1, 20])
+async def test_server_that_goes_away_in_the_middle_ends_the_run_and_the_next_completes_it(
+    world: World, made: int
+) -> None:
+    ids = [world.add(f"p{number}@x.test") for number in range(90)]
+
+    async def goes_away() -> None:
+        while len(world.server.people) < made or not world.server.calls["POST /users/usernames"]:
+            await asyncio.sleep(0)
+        await world.stop()
+
+    _, summary = await asyncio.gather(goes_away(), world.sync())
+
+    assert isinstance(summary.fault, MattermostError)
+    assert len(world.server.people) < 90
+    await world.start()
+    await settles(world, *ids)
+
+
+async def test_server_that_fails_everything_trips_the_breaker_and_ends_the_run(world: World) -> None:
+    ids = [world.add(f"p{number}@x.test") for number in range(40)]
+    for call in (CREATE, TOKEN, JOIN):
+        world.server.faults.add(Fault("status", *call, times=None, status=500))
+
+    summary = await world.sync()
+
+    assert isinstance(summary.fault, BreakerOpen)
+    assert summary.counts["created"] == 0
+    await settles(world, *ids)
+
+
+@pytest.mark.parametrize("retry_after", [0, None])
+async def test_storm_of_429_slows_a_run_down_and_fails_nobody(
+    world: World, retry_after: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmconsole.mattermost.patience._UNSAID_WAIT", 0.01)
+    ids = [world.add(f"p{number}@x.test") for number in range(8)]
+    for call in (CREATE, TOKEN, JOIN, ME):
+        world.server.faults.add(Fault("status", *call, times=5, status=429, retry_after=retry_after))
+
+    summary = await world.sync()
+
+    assert summary.counts == {"created": 8}
+    world.assert_in_step(*ids)
+
+
+# ── being stopped ────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_stop_lets_users_under_way_finish_and_leaves_the_rest(world: World) -> None:
+    ids = [world.add(f"p{number}@x.test") for number in range(60)]
+    world.set(mattermost__max_concurrency=2)
+    stop = asyncio.Event()
+
+    async def watch() -> None:
+        while len(world.server.marked) < 5:
+            await asyncio.sleep(0)
+        stop.set()
+
+    _, summary = await asyncio.gather(watch(), world.sync(stop=stop))
+
+    done = summary.counts["created"]
+    assert 4 <= done < 20
+    assert summary.fault is None
+    assert len(world.server.people) == len(world.server.marked) == done
+    world.assert_in_order()
+    assert (await world.sync()).counts == {"created": 60 - done, "unchanged": done}
+    world.assert_in_step(*ids)
+
+
+@pytest.mark.parametrize("made", [0, 1, 3, 10])
+@pytest.mark.parametrize("what", ["people", "marked"])
+async def test_cancelled_in_the_middle_recover_and_sync_bring_everything_into_step(
+    world: World, made: int, what: str
+) -> None:
+    ids = [world.add(f"p{number}@x.test") for number in range(20)]
+    running = asyncio.create_task(world.sync())
+    while len(getattr(world.server, what)) < made or not world.sql("SELECT 1 FROM mmconsole_job_items"):
+        await asyncio.sleep(0)
+
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+    await world.recover()
+    await settles(world, *ids)
+
+
+async def test_owner_of_a_lease_that_was_taken_over_changes_nothing_more(world: World) -> None:
+    ids = [world.add(f"p{number}@x.test") for number in range(20)]
+    world.set(mattermost__max_concurrency=2)
+
+    async def take_over() -> None:
+        while len(world.server.marked) < 3:
+            await asyncio.sleep(0)
+        world.sql("UPDATE mmconsole_leases SET fence = fence + 1, holder = 'another'")
+        self_records.extend(world.records())
+
+    self_records: list[Any] = []
+    _, summary = await asyncio.gather(take_over(), world.sync())
+
+    assert isinstance(summary.fault, LeaseLost)
+    assert world.records() == self_records
+    assert world.sql("SELECT holder FROM mmconsole_leases") == [("another",)]
+    await settles(world, *ids)
+
+
+async def test_sleeper_wakes_up_to_a_lost_lease(world: World) -> None:
+    async with open_database(world.load()) as first, open_database(world.load()) as second:
+        async with leases.hold(first, LEASE, holder="sleeper", wait=False) as old:
+            world.end_leases()
+            async with leases.hold(second, LEASE, holder="successor", wait=False) as new:
+                with pytest.raises(LeaseLost):
+                    await old.write(lambda tx: tx.meta.set("server.url", "stale"))
+                await new.write(lambda tx: tx.meta.set("server.url", "fresh"))
+        assert new.fence > old.fence
+
+    assert world.sql("SELECT value FROM mmconsole_meta WHERE name = 'server.url'") == [("fresh",)]
+
+
+async def test_lease_is_renewed_while_its_holder_lives(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "_RENEW_EVERY", 0.01)
+    async with open_database(world.load()) as database, leases.hold(database, LEASE, holder="me", wait=False):
+        world.end_leases()
+        while world.sql("SELECT expires_at FROM mmconsole_leases") == [(0,)]:
+            await asyncio.sleep(0.01)
+
+
+# ── the database ─────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_database_locked_for_too_long_ends_the_run_and_loses_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmconsole.database.address.BUSY_TIMEOUT", 0.1)
+    ids = [world.add(f"p{number}@x.test") for number in range(20)]
+
+    async def lock() -> sqlite3.Connection:
+        while len(world.server.marked) < 3:
+            await asyncio.sleep(0)
+        connection = sqlite3.connect(world.file, timeout=10, isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
+        return connection
+
+    locking = asyncio.create_task(lock())
+    fault: MmconsoleError | None = None
+    try:
+        fault = (await world.sync()).fault
+    except DatabaseError as raised:
+        fault = raised
+    with closing(await locking) as connection:
+        connection.execute("ROLLBACK")
+
+    assert isinstance(fault, DatabaseBusy)
+    await settles(world, *ids)
+
+
+async def test_disk_that_is_full_ends_the_run_and_loses_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [world.add(f"p{number}@x.test") for number in range(40)]
+    pages = world.sql("PRAGMA page_count")[0][0]
+    connect = sqlite3.connect
+
+    def connect_to_full_disk(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*args, **options)
+        connection.execute(f"PRAGMA max_page_count = {pages + 4}")
+        return connection
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", connect_to_full_disk)
+        patch.setattr("sqlite3.dbapi2.connect", connect_to_full_disk)
+        fault: MmconsoleError | None = None
+        try:
+            fault = (await world.sync()).fault
+        except DatabaseError as raised:
+            fault = raised
+
+    assert isinstance(fault, DatabaseFull)
+    await settles(world, *ids)
+
+
+async def test_row_deleted_while_its_account_is_made_ends_nothing_and_leaves_no_token(world: World) -> None:
+    gone, other = world.add("gone@x.test"), world.add("other@x.test")
+    world.set(mattermost__max_concurrency=1)
+
+    async def delete_row() -> None:
+        while not world.server.marked:
+            await asyncio.sleep(0)
+        world.delete(gone)
+
+    world.server.faults.add(Fault("delay", *MY_TEAMS, seconds=0.2))
+    _, summary = await asyncio.gather(delete_row(), world.sync())
+
+    assert summary.fault is None
+    assert summary.counts == {"skipped": 1, "created": 1}
+    world.assert_in_order()
+    world.assert_in_step(other)
+
+
+async def test_row_deleted_after_a_crash_does_not_stand_in_the_way_of_recovery(world: World) -> None:
+    gone, other = world.add("gone@x.test"), world.add("other@x.test")
+    world.server.faults.add(Fault("drop_after", *CREATE, times=2))
+    world.server.faults.add(world.stale(60, "GET", "/users/email/{email}", times=4))
+    await world.sync()
+    world.server.faults.clear()
+    world.delete(gone)
+
+    summary = await world.sync()
+
+    assert set(summary.recovered.linked) == {gone, other}
+    world.assert_in_step(other)
+    assert world.server.account("gone@x.test").tokens == ()
+
+
+async def test_young_intent_without_a_trace_is_closed_only_when_a_slow_server_cannot_act_any_more(
+    world: World,
+) -> None:
+    world.add("ann@x.test")
+    world.server.faults.add(Fault("drop_before", *CREATE))
+    first = await world.sync()
+
+    early = await world.recover()
+    world.later(100)
+    late = await world.recover()
+
+    assert first.counts == {"failed": 1}
+    assert (early.young, early.closed) == (1, 0)
+    assert (late.young, late.closed) == (0, 1)
+
+
+async def test_account_that_somebody_else_made_meanwhile_is_not_taken_for_our_own(world: World) -> None:
+    """Another username, or another moment: the linking rules decide then."""
+    ann = world.add("ann@x.test")
+    world.server.faults.add(Fault("drop_before", *CREATE))
+    await world.sync()
+    stranger = world.server.add("ann@x.test", "ann.stranger")
+
+    summary = await world.sync()
+
+    assert summary.counts == {"conflict": 1}
+    assert stranger.tokens == ()
+    assert world.record(ann)["account_id"] is None
+    world.later(200)
+    world.server.state.remove_user(stranger)
+    twin = world.server.add("ann@x.test", "ann")
+
+    assert (await world.sync()).counts == {"conflict": 1}
+    assert twin.tokens == ()
+
+
+async def test_embedded_and_attached_databases_recover_alike(new_world: Callable[..., Any]) -> None:
+    async with new_world(laravel=True) as world:
+        ids = [world.add(f"p{number}@x.test") for number in range(5)]
+        world.server.faults.add(Fault("drop_after", *TOKEN, times=3))
+        world.server.faults.add(Fault("drop_after", *CREATE, times=3))
+
+        await world.sync()
+
+        await settles(world, *ids)
