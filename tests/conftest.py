@@ -84,7 +84,9 @@ class Server:
 
     def add_team(self, name: str) -> Team:
         stamp = self.state.millis()
-        return self.state.add_team(Team(self.state.ids.new(), name, name, stamp, stamp, "x@x.test", self.state.ids.new()))
+        return self.state.add_team(
+            Team(self.state.ids.new(), name, name, stamp, stamp, "x@x.test", self.state.ids.new())
+        )
 
     def disable(self, token: ServerToken) -> None:
         token.is_active, token.encoded = False, None
@@ -170,6 +172,12 @@ class World:
     def stale(seconds: float, method: str, path: str, *, times: int | None = 1) -> Fault:
         return Fault("stale_reads", method, path, seconds=seconds, times=times)
 
+    @staticmethod
+    async def until(condition: Callable[[], object]) -> None:
+        """Give way to whoever is at work in this loop until it is so."""
+        while not condition():  # noqa: ASYNC110 - who is waited for has no event to tell
+            await asyncio.sleep(0)
+
     # ── the server's life ────────────────────────────────────────────────────────────────────────
 
     async def start(self) -> None:
@@ -215,7 +223,9 @@ class World:
         self.sql(f"UPDATE users SET {sets} WHERE id = ?", *columns.values(), user_id)
 
     def rename(self, user_id: str, first: str, last: str) -> None:
-        self.edit(user_id, **({"name": f"{first} {last}"} if self.laravel else {"first_name": first, "last_name": last}))
+        self.edit(
+            user_id, **({"name": f"{first} {last}"} if self.laravel else {"first_name": first, "last_name": last})
+        )
 
     def leave(self, user_id: str) -> None:
         self.edit(user_id, deleted_at=LONG_AGO)
@@ -241,7 +251,9 @@ class World:
         return dict(found) if found else {}
 
     def records(self) -> list[dict[str, Any]]:
-        return [self.record(user_id) for (user_id,) in self.sql("SELECT user_id FROM mmconsole_tokens ORDER BY user_id")]
+        return [
+            self.record(user_id) for (user_id,) in self.sql("SELECT user_id FROM mmconsole_tokens ORDER BY user_id")
+        ]
 
     def dump(self, *left_out: str) -> dict[str, list[Any]]:
         """Every row of our tables and of the application's."""
@@ -258,7 +270,9 @@ class World:
     def secret(self, user_id: str) -> str:
         """The secret behind what stands in the row."""
         (installation,) = self.sql("SELECT value FROM mmconsole_meta WHERE name = 'installation_id'")[0]
-        return self.vault(self.load(), installation).open(self.row(user_id)["mattermost_token"], UserId(user_id)).reveal()
+        return (
+            self.vault(self.load(), installation).open(self.row(user_id)["mattermost_token"], UserId(user_id)).reveal()
+        )
 
     def token(self, user_id: str) -> ServerToken:
         """The server's token of the stored secret."""
@@ -328,9 +342,8 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture
-async def new_world(home: Path) -> AsyncIterator[Callable[..., Any]]:
-    """`async with new_world(laravel=…, **options) as world`: as many as a test wants."""
+@asynccontextmanager
+async def _worlds(home: Path) -> AsyncIterator[Callable[..., Any]]:
     numbers = iter(range(1_000_000))
     # A server takes 0.1 s to stop, and hundreds of them need not be waited for one by one.
     stopping: list[asyncio.Task[None]] = []
@@ -345,8 +358,23 @@ async def new_world(home: Path) -> AsyncIterator[Callable[..., Any]]:
             finally:
                 stopping.append(asyncio.create_task(world.stop()))
 
-    yield make
-    await asyncio.gather(*stopping)
+    try:
+        yield make
+    finally:
+        await asyncio.gather(*stopping)
+
+
+@pytest.fixture
+def worlds(home: Path) -> Callable[[], Any]:
+    """The same for tests with an event loop of their own: `async with worlds() as new_world`."""
+    return lambda: _worlds(home)
+
+
+@pytest.fixture
+async def new_world(home: Path) -> AsyncIterator[Callable[..., Any]]:
+    """As many worlds as a test wants: `async with new_world(laravel=…, **options) as world`."""
+    async with _worlds(home) as make:
+        yield make
 
 
 @pytest.fixture

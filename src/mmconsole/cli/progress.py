@@ -122,7 +122,7 @@ def _new_bar(left: Callable[[float | None], str]) -> "RichProgress":
     console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
     columns: list[ProgressColumn] = [
         TextColumn("{task.description:<9}", markup=False),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=14),
         MofNCompleteColumn(),
         _rate_and_rest(left),
     ]

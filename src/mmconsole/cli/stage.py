@@ -99,7 +99,7 @@ async def _by_health(core: Core) -> dict[Health, tuple[int, KnownUser]]:
 
 
 def _why(known: KnownUser) -> str:
-    return "" if known.user.active else "deleted in the application, so nothing is made"
+    return "not reached yet" if known.user.active else "deleted in the application, so nothing is made"
 
 
 def _say_what_next(stage: Stage, *, keep: bool) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -77,7 +77,6 @@ class Applying:
         self._signals = signals
         self._workers = workers
         self._left = 0
-        self.stages: Counter[str] = Counter()
 
     def stage(self, name: str, total: int | None) -> None:
         self._left = total or 0

@@ -281,7 +281,13 @@ async def test_locales_come_into_step_and_stay_there(world: World) -> None:
 async def test_usernames_are_legal_and_unique_whatever_the_addresses(world: World) -> None:
     world.server.add("first@else.test", "ann")
     world.server.add("second@else.test", "ann-2")
-    addresses = [*(f"ann@d{number}.test" for number in range(5)), "all@x.test", "here@x.test", "Ünï@x.test", "+++@x.test"]
+    addresses = [
+        *(f"ann@d{number}.test" for number in range(5)),
+        "all@x.test",
+        "here@x.test",
+        "Ünï@x.test",
+        "+++@x.test",
+    ]
     ids = [world.add(address) for address in addresses]
 
     summary = await world.sync()

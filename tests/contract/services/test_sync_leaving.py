@@ -12,8 +12,9 @@ from mmconsole.services.sync import SyncRequest
 from mmconsole.simulator import Fault
 
 if TYPE_CHECKING:
-    from mmconsole.simulator.faults import FaultKind
     from tests.conftest import World
+
+    from mmconsole.simulator.faults import FaultKind
 
 LEAVING = ["deleted_at", "row"]
 KINDS: tuple[FaultKind, ...] = ("stale_reads", "cut_json", "login_page")
@@ -253,5 +254,3 @@ async def test_failed_or_incomplete_reads_never_remove(world: World) -> None:
 
     await world.sync(full=True)
     world.assert_in_step(*ids)
-
-

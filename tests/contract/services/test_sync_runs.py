@@ -297,8 +297,7 @@ async def test_administrators_token_that_dies_during_a_run_ends_it_and_the_next_
     token = world.server.state.by_secret[world.admin_token]
 
     async def watch() -> None:
-        while len(world.server.marked) < 10:
-            await asyncio.sleep(0)
+        await world.until(lambda: len(world.server.marked) >= 10)
         world.server.disable(token)
 
     _, summary = await asyncio.gather(watch(), world.sync())

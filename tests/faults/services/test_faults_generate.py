@@ -92,7 +92,10 @@ async def somebody_coming_back(world: World) -> list[str]:
 
 
 async def killed_at_every_step(
-    killer: Killer, new_world: Callable[..., Any], prepare: Prepare, check: Callable[[World, list[str]], Awaitable[None]]
+    killer: Killer,
+    new_world: Callable[..., Any],
+    prepare: Prepare,
+    check: Callable[[World, list[str]], Awaitable[None]],
 ) -> int:
     """Returns how many steps there were to be killed at."""
     for deadly in range(1, MOST_STEPS):

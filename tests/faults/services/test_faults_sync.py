@@ -1,4 +1,4 @@
-"""A network, a server and a disk that fail in the middle of a sync: what was done is known, the next run does the rest."""
+"""A network, a server and a disk that fail in the middle of a sync: the next run does the rest, and nothing twice."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from mmconsole.errors import (
     MmconsoleError,
 )
 from mmconsole.services import leases
-from mmconsole.services.sync import LEASE, SyncRequest
+from mmconsole.services.sync import LEASE
 from mmconsole.simulator import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mmconsole.simulator.faults import FaultKind
     from tests.conftest import World
+
+    from mmconsole.simulator.faults import FaultKind
 
 CREATE = ("POST", "/users")
 JOIN = ("POST", "/teams/{team_id}/members")
@@ -65,7 +66,7 @@ SPOILED: list[tuple[FaultKind, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "more"), SPOILED, ids=lambda value: str(value))
+@pytest.mark.parametrize(("kind", "more"), SPOILED, ids=str)
 @pytest.mark.parametrize("call", [CREATE, JOIN, TOKEN, ME, MY_TEAMS], ids=" ".join)
 async def test_answer_lost_or_spoiled_makes_nothing_twice(
     world: World, call: tuple[str, str], kind: FaultKind, more: dict[str, Any]
@@ -202,8 +203,7 @@ async def test_server_that_goes_away_in_the_middle_ends_the_run_and_the_next_com
     ids = [world.add(f"p{number}@x.test") for number in range(90)]
 
     async def goes_away() -> None:
-        while len(world.server.people) < made or not world.server.calls["POST /users/usernames"]:
-            await asyncio.sleep(0)
+        await world.until(lambda: len(world.server.people) >= made and world.server.calls["POST /users/usernames"])
         await world.stop()
 
     _, summary = await asyncio.gather(goes_away(), world.sync())
@@ -250,8 +250,7 @@ async def test_stop_lets_users_under_way_finish_and_leaves_the_rest(world: World
     stop = asyncio.Event()
 
     async def watch() -> None:
-        while len(world.server.marked) < 5:
-            await asyncio.sleep(0)
+        await world.until(lambda: len(world.server.marked) >= 5)
         stop.set()
 
     _, summary = await asyncio.gather(watch(), world.sync(stop=stop))
@@ -272,8 +271,9 @@ async def test_cancelled_in_the_middle_recover_and_sync_bring_everything_into_st
 ) -> None:
     ids = [world.add(f"p{number}@x.test") for number in range(20)]
     running = asyncio.create_task(world.sync())
-    while len(getattr(world.server, what)) < made or not world.sql("SELECT 1 FROM mmconsole_job_items"):
-        await asyncio.sleep(0)
+    await world.until(
+        lambda: len(getattr(world.server, what)) >= made and world.sql("SELECT 1 FROM mmconsole_job_items")
+    )
 
     running.cancel()
     with suppress(asyncio.CancelledError):
@@ -288,8 +288,7 @@ async def test_owner_of_a_lease_that_was_taken_over_changes_nothing_more(world: 
     world.set(mattermost__max_concurrency=2)
 
     async def take_over() -> None:
-        while len(world.server.marked) < 3:
-            await asyncio.sleep(0)
+        await world.until(lambda: len(world.server.marked) >= 3)
         world.sql("UPDATE mmconsole_leases SET fence = fence + 1, holder = 'another'")
         self_records.extend(world.records())
 
@@ -319,8 +318,7 @@ async def test_lease_is_renewed_while_its_holder_lives(world: World, monkeypatch
     monkeypatch.setattr(leases, "_RENEW_EVERY", 0.01)
     async with open_database(world.load()) as database, leases.hold(database, LEASE, holder="me", wait=False):
         world.end_leases()
-        while world.sql("SELECT expires_at FROM mmconsole_leases") == [(0,)]:
-            await asyncio.sleep(0.01)
+        await world.until(lambda: world.sql("SELECT expires_at FROM mmconsole_leases") != [(0,)])
 
 
 # ── the database ─────────────────────────────────────────────────────────────────────────────────
@@ -333,8 +331,7 @@ async def test_database_locked_for_too_long_ends_the_run_and_loses_nothing(
     ids = [world.add(f"p{number}@x.test") for number in range(20)]
 
     async def lock() -> sqlite3.Connection:
-        while len(world.server.marked) < 3:
-            await asyncio.sleep(0)
+        await world.until(lambda: len(world.server.marked) >= 3)
         connection = sqlite3.connect(world.file, timeout=10, isolation_level=None)
         connection.execute("BEGIN IMMEDIATE")
         return connection
@@ -352,12 +349,10 @@ async def test_database_locked_for_too_long_ends_the_run_and_loses_nothing(
     await settles(world, *ids)
 
 
-async def test_disk_that_is_full_ends_the_run_and_loses_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_disk_that_is_full_ends_the_run_and_loses_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [world.add(f"p{number}@x.test") for number in range(40)]
     pages = world.sql("PRAGMA page_count")[0][0]
-    connect = sqlite3.connect
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
 
     def connect_to_full_disk(*args: Any, **options: Any) -> sqlite3.Connection:
         connection = connect(*args, **options)
@@ -382,8 +377,7 @@ async def test_row_deleted_while_its_account_is_made_ends_nothing_and_leaves_no_
     world.set(mattermost__max_concurrency=1)
 
     async def delete_row() -> None:
-        while not world.server.marked:
-            await asyncio.sleep(0)
+        await world.until(lambda: world.server.marked)
         world.delete(gone)
 
     world.server.faults.add(Fault("delay", *MY_TEAMS, seconds=0.2))
