@@ -37,6 +37,9 @@ check: $(STAMP) ## format, lint, types, imports
 bench: $(STAMP) ## how fast, beside naive and bare loops
 	@$(BIN)/python -m benchmarks
 
+screenshots: $(STAMP) ## draw the pictures of the README anew (needs tmux)
+	@$(BIN)/python screenshots/make.py
+
 lock: ## write requirements.lock anew from pyproject.toml
 	$(PYTHON) -m venv --clear .lock-venv
 	.lock-venv/bin/pip install --quiet uv

@@ -366,13 +366,13 @@ async def _worlds(home: Path) -> AsyncIterator[Callable[..., Any]]:
 
 @pytest.fixture
 def worlds(home: Path) -> Callable[[], Any]:
-    """The same for tests with an event loop of their own: `async with worlds() as new_world`."""
+    """The same for tests with an event loop of their own, which enter its answer themselves."""
     return lambda: _worlds(home)
 
 
 @pytest.fixture
 async def new_world(home: Path) -> AsyncIterator[Callable[..., Any]]:
-    """As many worlds as a test wants: `async with new_world(laravel=…, **options) as world`."""
+    """Makes as many worlds as a test wants: `async with` its answer to the simulator's options and `laravel`."""
     async with _worlds(home) as make:
         yield make
 

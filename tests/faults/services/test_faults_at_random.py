@@ -92,6 +92,11 @@ def machine_over(  # noqa: C901 - one class, made where its world is known
             self.ids.remove(user)
             self.world.delete(user)
 
+        @precondition(lambda self: self.ids)
+        @rule(pick=PICK)
+        def empty_the_column(self, pick: int) -> None:
+            self.world.edit(self._one(pick), mattermost_token=None)
+
         # ── the server ───────────────────────────────────────────────────────────────────────────
 
         @precondition(lambda self: self.world.server.marked)
@@ -117,6 +122,12 @@ def machine_over(  # noqa: C901 - one class, made where its world is known
         def sign_up(self, number: int, *, verified: bool) -> None:
             if ADDRESSES[number] not in self.world.server.state.by_email:
                 self.world.server.add(ADDRESSES[number], f"own{len(self.world.server.people)}", email_verified=verified)
+
+        @precondition(lambda self: self.world.server.people)
+        @rule(pick=PICK, roles=st.sampled_from(["system_user", "system_user system_manager"]))
+        def give_roles(self, pick: int, roles: str) -> None:
+            people = self.world.server.people
+            self.world.server.change(people[pick % len(people)], roles=roles)
 
         @rule(seconds=st.sampled_from([1, 60, 200]))
         def time_passes(self, seconds: int) -> None:
