@@ -1,12 +1,12 @@
 """All figures in one table: `python -m benchmarks [--short]`."""
 
 import argparse
-import asyncio
 import platform
 import sys
 
 from benchmarks.first_sync import at_real_cost, beside_peers
 from benchmarks.second_sync import memory, unchanged
+from benchmarks.stage import run_as_commands_do
 from benchmarks.start import help_text
 from benchmarks.table import Figure, show
 
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="small numbers: shows that they run, not how fast")
     short = parser.parse_args().short
     print(f"Python {platform.python_version()}, {platform.machine()}, {platform.system()}", file=sys.stderr)
-    print(show(asyncio.run(measure(short=short))))
+    print(show(run_as_commands_do(measure(short=short))))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The second sync: nothing to do, so it must cost next to nothing, in calls, time, writes and memory."""
 
-import asyncio
 import json
 import resource
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.peers import bare_look
 from benchmarks.roster import in_step
-from benchmarks.stage import Server, core_for, settings_for, simulator
+from benchmarks.stage import Server, core_for, run_as_commands_do, settings_for, simulator
 from benchmarks.table import Figure
 from mmconsole.config import Settings
 from mmconsole.database import open_database
@@ -61,7 +60,7 @@ async def memory(counts: list[int]) -> list[Figure]:
 def in_this_process(url: str, token: str, folder: str) -> None:
     """Sync, and print the peak memory of this process in MiB and the seconds."""
     server = Server(url, token)
-    seconds = asyncio.run(_sync(settings_for(server, Path(folder)), server))
+    seconds = run_as_commands_do(_sync(settings_for(server, Path(folder)), server))
     print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, seconds]))
 
 

@@ -1,17 +1,19 @@
 """What every benchmark stands on: a simulator in a process of its own, and a database with users."""
 
+import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from mmconsole.cli.loop import new_loop, spare_the_collector
 from mmconsole.config import Settings, load_settings
 from mmconsole.core import Core, Keys, open_core
 from mmconsole.database import EmbeddedUser, Transaction, migrate, open_database
@@ -19,6 +21,8 @@ from mmconsole.domain.secrets import Secret
 from mmconsole.secrets import seal_keys
 from mmconsole.secrets.ciphers import Vault
 from mmconsole.secrets.forms import Form
+
+T = TypeVar("T")
 
 _SERVER = """
 import json, sys
@@ -51,6 +55,13 @@ def simulator(**options: Any) -> Iterator[Server]:  # noqa: ANN401 - the simulat
             yield Server(said["url"], said["token"])
         finally:
             process.terminate()
+
+
+def run_as_commands_do(work: Coroutine[Any, Any, T]) -> T:
+    """Run on the event loop and with the garbage collection of the commands: peers get the same."""
+    spare_the_collector()
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(work)
 
 
 def settings_for(server: Server, folder: Path) -> Settings:

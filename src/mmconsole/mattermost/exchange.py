@@ -34,15 +34,16 @@ from mmconsole.mattermost.answers import Answer, read_answer
 from mmconsole.mattermost.breaker import Breaker
 from mmconsole.mattermost.clock import ServerClock
 from mmconsole.mattermost.faults import Translator
+from mmconsole.mattermost.messages import PlainRequest
 from mmconsole.mattermost.pace import Pace
 from mmconsole.mattermost.patience import Budget, Patience
 from mmconsole.mattermost.routes import Effect, Route
-from mmconsole.mattermost.transport import AnswerTooLong, CertificateError, WholeBody
+from mmconsole.mattermost.transport import AnswerTooLong, CertificateError
 
 T = TypeVar("T")
 
 _REQUEST_ID: ContextVar[str] = ContextVar("mmconsole_mattermost_request_id", default="")
-_HEADERS: Final = [(b"User-Agent", b"mmconsole"), (b"Accept", b"application/json"), (b"Accept-Encoding", b"gzip")]
+_HEADERS: Final = {"User-Agent": "mmconsole", "Accept": "application/json", "Accept-Encoding": "gzip"}
 _NO_SEGMENTS: Final = frozenset({"", ".", ".."})
 _BAD_SEGMENT: Final = "api.context.invalid_url_param.app_error"
 
@@ -70,7 +71,7 @@ class HttpDiagnostic:
     """The name of the error, empty for a success."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Call(Generic[T]):
     """A call as it is sent, once or again."""
 
@@ -154,14 +155,14 @@ class Exchange:
             # The server cleans such paths and would act on another one.
             raise Refused(server=self.server, call=route.name, error_id=_BAD_SEGMENT, status=400)
         path = route.path(*[quote(segment, safe="") for segment in segments])
-        url = self._address.url_of(path, query)
         content = b"" if body is None else msgspec.json.encode(body)
-        headers = [(b"Host", url.netloc), *_HEADERS]
+        headers = dict(_HEADERS)
         if credential is not None:
-            headers.append((b"Authorization", b"Bearer " + credential.reveal().encode()))
-        if content:
-            headers += [(b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(content))]
-        return httpx.Request(route.method, url, headers=headers, stream=WholeBody(content))
+            headers["Authorization"] = f"Bearer {credential.reveal()}"
+        if route.method != "GET":
+            # Also without a body, which aiohttp would call an octet-stream.
+            headers |= {"Content-Type": "application/json", "Content-Length": str(len(content))}
+        return PlainRequest(route.method, self._address.url_of(path, query), headers, content)
 
     async def _ask(self, call: _Call[T]) -> tuple[T, Answer]:
         self._budget.earn()
@@ -243,9 +244,9 @@ class Exchange:
             answer = await read_answer(response)
         except httpx.RequestError as fault:
             raise self.translator.of_wire(fault, call.route) from fault
-        _REQUEST_ID.set(answer.header(b"x-request-id"))
-        if answer.header(b"date") and not answer.header(b"age"):
-            self.clock.hear(answer.header(b"date"))
+        _REQUEST_ID.set(answer.header("X-Request-Id"))
+        if not answer.header("Age"):
+            self.clock.hear(answer.header("Date"))
         return answer
 
     def _understood(self, call: _Call[T], answer: Answer, patience: Patience) -> T:

@@ -126,7 +126,7 @@ class Translator:
         return Garbled(server=self.server, call=route.name, why=why)
 
     def _redirected(self, answer: Answer, route: Route[object]) -> MattermostError:
-        why = self._redirection(answer.header(b"location"))
+        why = self._redirection(answer.header("location"))
         if route.effect is Effect.ONCE and answer.status in _SHOWS_A_PAGE:
             return AnswerLost(server=self.server, call=route.name, why=why)
         return NotMattermost(server=self.server, call=route.name, why=why)

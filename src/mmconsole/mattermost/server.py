@@ -31,7 +31,7 @@ class ServerCalls:
         """
         # `format` must be there for 10.11 and is ignored from 11 on.
         client, answer = await self._exchange.ask_server(_CLIENT_CONFIG, query="format=old")
-        version = _VERSION.match(answer.header(b"x-version-id")) or _VERSION.match(client.version)
+        version = _VERSION.match(answer.header("x-version-id")) or _VERSION.match(client.version)
         if version is None:
             raise Garbled(server=self._exchange.server, call=_CLIENT_CONFIG.name, why="it does not tell its version")
         major, minor, patch = map(int, version.groups())

@@ -12,14 +12,18 @@ Proxies of the environment (HTTPS_PROXY) are not used: a token goes to the confi
 Certificates are always verified, against the system's store and certifi's; SSL_CERT_FILE and SSL_CERT_DIR are honoured.
 """
 
+import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import aiohttp
 import httpx
 import yarl
+
+from mmconsole.mattermost.deadline import Deadline
+from mmconsole.mattermost.messages import PlainResponse, address_of, body_of, sent_headers_of
 
 MAX_ANSWER: Final = 64 * 1024 * 1024
 """Bytes of the longest answer that is read: ten times what 10,000 accounts take."""
@@ -40,23 +44,13 @@ class _DroppedError(Exception):
     """The connection was there, and broke while the request or its answer was on the way."""
 
 
-class WholeBody(httpx.AsyncByteStream):
-    """A body that is there already. httpx takes 60 µs to read its own from a stream, these are handed over whole."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self.content
-
-
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """Sends `httpx.Request`s through one aiohttp session. The caller bounds how many are on the way at once."""
 
     def __init__(self, *, timeout: float, encrypted: bool = True, max_answer: int = MAX_ANSWER) -> None:
-        connect_within = min(_CONNECT_WITHIN, timeout)
-        # The time to connect comes on top, so a call that is out of time was certainly sent.
-        limits = aiohttp.ClientTimeout(total=timeout + connect_within, connect=connect_within, sock_read=timeout)
+        # Connecting has only half of the time, so a call that is out of time was certainly sent.
+        limits = aiohttp.ClientTimeout(total=None, connect=min(_CONNECT_WITHIN, timeout / 2))
+        self._deadline = Deadline(timeout)
         self._max_answer = max_answer
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -66,25 +60,29 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             timeout=limits,
             trust_env=False,
             middlewares=(_never_twice,),
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        call = asyncio.Timeout(None)
+        self._deadline.begin(call)
         try:
-            answer = await self._session.request(
-                request.method,
-                yarl.URL(str(request.url), encoded=True),
-                headers=[(name.decode(), value.decode("latin-1")) for name, value in request.headers.raw],
-                data=await body_of(request) or None,
-                allow_redirects=False,
-            )
-            body = await self._read(answer)
+            async with call:
+                answer = await self._session.request(
+                    request.method,
+                    yarl.URL(address_of(request), encoded=True),
+                    headers=sent_headers_of(request),
+                    data=await body_of(request) or None,
+                    allow_redirects=False,
+                )
+                body = await self._read(answer)
         except (aiohttp.ClientError, TimeoutError, OSError, _DroppedError) as fault:
             problem = _translated(fault)
         else:
             if body is not None:
-                return httpx.Response(answer.status, headers=_headers_of(answer), stream=WholeBody(body))
+                return PlainResponse(answer.status, answer.headers, body)
             problem = AnswerTooLong(f"the answer is longer than {self._max_answer} bytes")
+        finally:
+            self._deadline.end(call)
         # Raised out here, so that aiohttp's exception, which may hold the request's headers, is not in its context.
         raise problem
 
@@ -110,13 +108,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         return b"".join(parts)
 
     async def aclose(self) -> None:
+        self._deadline.close()
         await self._session.close()
-
-
-async def body_of(message: httpx.Request | httpx.Response) -> bytes:
-    """The whole body of a request or an answer, without the way through httpx where there is a shorter one."""
-    stream = message.stream
-    return stream.content if isinstance(stream, WholeBody) else await message.aread()
 
 
 async def _never_twice(
@@ -166,11 +159,6 @@ def _certificate_reason(fault: aiohttp.ClientConnectorCertificateError | aiohttp
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {cause.verify_message}"
     return "it does not speak TLS as expected"
-
-
-def _headers_of(answer: aiohttp.ClientResponse) -> list[tuple[bytes, bytes]]:
-    # The body is decompressed already; with the header httpx would do it again.
-    return [(name, value) for name, value in answer.raw_headers if name.lower() != b"content-encoding"]
 
 
 def _tls_context() -> ssl.SSLContext:

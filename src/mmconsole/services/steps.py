@@ -267,19 +267,17 @@ class Steps:
         return account
 
     async def _reactivate(self, client: MattermostClient, state: _State) -> None:
-        account_id = _account_of(state)
-        await client.set_account_active(account_id, active=True)
-        state.record = replace(state.record, deactivated_by_us=False, pushed_digest="")
+        account = await client.account(_account_of(state))
+        _demand_ordinary(account)
+        await client.set_account_active(account.id, active=True)
+        state.record = replace(state.record, deactivated_by_us=False, pushed_digest=_COMPARE_AGAIN)
         row = self._activity("account reactivated", state.user, "")
         record = state.record
         await self._lease.write(keep(record, row))
 
     async def _update(self, client: MattermostClient, state: _State) -> None:
         account = await client.account(_account_of(state))
-        if account.privileged:
-            raise StepConflict(f"@{account.username} has administrator rights: it is never changed", Health.DENIED)
-        if account.foreign:
-            raise StepConflict(f"@{account.username} has become a bot or remote account")
+        _demand_ordinary(account)
         if await self._push(client, state, account) and state.outcome is Outcome.SKIPPED:
             state.outcome = Outcome.WAITING
             state.note = f"the server waits until {state.record.waiting_email} is verified by its owner"
@@ -427,6 +425,13 @@ def _pushed(state: _State) -> TokenRecord:
     An empty digest says that the steps after the link have not come to their end: the next sync looks at the teams.
     """
     return replace(state.record, pushed_digest="" if state.missed_team else state.user.digest)
+
+
+def _demand_ordinary(account: Account) -> None:
+    if account.privileged:
+        raise StepConflict(f"@{account.username} has administrator rights: it is never changed", Health.DENIED)
+    if account.foreign:
+        raise StepConflict(f"@{account.username} has become a bot or remote account")
 
 
 def _as_they_are(db: Snapshot, *, user_id: UserId) -> tuple[User | None, TokenRecord | None]:

@@ -146,8 +146,11 @@ class Tokens:
         `/users/me` is exempt from the MFA gate, `/users/me/teams` is not (seen on 11.6.0), so both are asked.
         """
         try:
-            if (await client.me(secret)).id != account_id:
+            owner = await client.me(secret)
+            if owner.id != account_id:
                 return "it belongs to another account"
+            if owner.privileged:
+                return "its account has administrator rights"
             await client.my_teams(secret)
         except MattermostError as fault:
             return str(fault)
@@ -230,6 +233,8 @@ class Tokens:
             return None
         if owner.id != old.account_id:
             raise CannotOpen(why="the token belongs to another account")
+        if owner.privileged:
+            raise CannotOpen(why="the token's account has administrator rights")
         known = {session.token_id for session in await client.sessions_of(old.account_id) if session.token_id}
         token_id = known.pop() if len(known) == 1 else None
         record = replace(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mmconsole.errors import OtherForm
+from mmconsole.services.sync import SyncRequest
 from mmconsole.simulator import Fault
 from mmconsole.simulator.entities import Session
 
@@ -266,3 +268,44 @@ async def test_plain_storage_works_like_the_laravel_version(any_world: World) ->
 
     assert world.row(ann)["mattermost_token"] == world.token(ann).secret
     world.assert_in_step(ann)
+
+
+# ── rules are checked again right before each step ───────────────────────────────────────────────
+
+
+async def become_administrator(world: World) -> None:
+    await world.until(lambda: world.server.people and world.server.joined(world.server.account("ann@x.test")))
+    world.server.change(world.server.account("ann@x.test"), roles="system_user system_admin")
+
+
+async def test_account_that_becomes_an_administrators_between_look_and_step_gets_no_token(world: World) -> None:
+    world.add("ann@x.test")
+    world.server.faults.add(Fault("delay", "POST", "/users/{id}/tokens", seconds=0.2))
+
+    _, summary = await asyncio.gather(become_administrator(world), world.sync())
+
+    assert summary.counts == {"failed": 1}
+    assert "administrator" in summary.listed[0].note
+    assert world.server.marked == []
+    world.later(60)
+    assert (await world.sync()).counts == {"conflict": 1}
+
+
+async def test_account_that_becomes_an_administrators_is_not_reactivated(world: World) -> None:
+    world.set(sync__deactivate=True)
+    ann = world.add("ann@x.test")
+    await world.sync()
+    world.leave(ann)
+    await world.sync()
+    world.come_back(ann)
+    async with world.core() as core:
+
+        async def meanwhile(_forecast: object) -> bool:
+            world.server.change(world.server.account("ann@x.test"), roles="system_user system_admin")
+            return True
+
+        world.server.state.config["EmailSettings", "SMTPServer"] = "mail.x.test"
+        summary = await core.sync.run(SyncRequest(), confirm=meanwhile)
+
+    assert summary.counts == {"conflict": 1}
+    assert world.server.account("ann@x.test").delete_at
