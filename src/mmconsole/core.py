@@ -15,7 +15,6 @@ from mmconsole.services.activity import ActivityLog
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
 from mmconsole.services.sync import Sync
-from mmconsole.services.tokens import Tokens
 from mmconsole.services.users import Users
 
 
@@ -53,11 +52,10 @@ async def open_core(settings: Settings, *, face: str, keys: Keys | None = None) 
         server = Server(settings, database, load_token=given.admin_token)
         stack.push_async_callback(server.aclose)
         storage = Storage(settings, database, open_with=given.vault)
-        tokens = Tokens(database, server, storage, actor=actor)
         users = Users(database)
         yield Core(
             settings=settings,
-            sync=Sync(settings, database, server, storage, tokens, users, actor=actor),
+            sync=Sync(settings, database, server, storage, users, actor=actor),
             users=users,
             activity=ActivityLog(database),
             server=server,

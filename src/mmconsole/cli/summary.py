@@ -8,8 +8,8 @@ from typing import Any, Final
 from mmconsole.cli import output
 from mmconsole.cli.loop import INTERRUPTED
 from mmconsole.domain.plans import Finding, Forecast, Kind, Outcome, Result
+from mmconsole.services.recovery import Recovered
 from mmconsole.services.sync import Summary
-from mmconsole.services.tokens import Recovered
 
 SOME_FAILED: Final = 3
 SHOWN_ON_A_TERMINAL: Final = 20

@@ -11,7 +11,7 @@ from mmconsole.cli.run import run_core
 if TYPE_CHECKING:
     from mmconsole.cli.loop import Interrupts
     from mmconsole.core import Core
-    from mmconsole.services.tokens import Recovered
+    from mmconsole.services.recovery import Recovered
 
 RECOVER_EXAMPLES: Final = """\b
 Examples:

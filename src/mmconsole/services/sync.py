@@ -15,13 +15,16 @@ from mmconsole.domain.plans import Finding, Forecast, Kind, Outcome, Result, Rul
 from mmconsole.domain.tokens import Health, TokenRecord
 from mmconsole.domain.users import UserId
 from mmconsole.errors import Declined, GuardTripped, MmconsoleError, TooManyMails
+from mmconsole.services.accounts import Accounts
 from mmconsole.services.jobs import Journal, Runner
 from mmconsole.services.leases import Lease, hold
 from mmconsole.services.look import Aim, Batch, Look, Planned
+from mmconsole.services.recovery import Recovered, Recovery
+from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
 from mmconsole.services.steps import Steps
 from mmconsole.services.storage import Storage
-from mmconsole.services.tokens import Recovered, Tokens
+from mmconsole.services.tokens import Tokens
 from mmconsole.services.users import Users
 
 LEASE: Final = "sync"
@@ -151,13 +154,12 @@ async def _always(_forecast: Forecast) -> bool:
 
 
 class Sync:
-    def __init__(  # noqa: PLR0913, PLR0917 - the parts meet in core.py
+    def __init__(  # noqa: PLR0913 - the parts meet in core.py
         self,
         settings: Settings,
         database: Database,
         server: Server,
         storage: Storage,
-        tokens: Tokens,
         users: Users,
         *,
         actor: str,
@@ -167,7 +169,8 @@ class Sync:
         self._database = database
         self._server = server
         self._storage = storage
-        self._tokens = tokens
+        self._tokens = Tokens(database, server, storage)
+        self._recovery = Recovery(database, server, Accounts(server), self._tokens)
         self._users = users
         self._actor = actor
         self._now = now
@@ -201,7 +204,7 @@ class Sync:
         shown, stopping = progress or Silent(), stop or asyncio.Event()
         async with hold(self._database, LEASE, holder=self._actor, wait=request.wait) as lease:
             await self._server.bind()
-            summary = Summary(recovered=await self._tokens.recover(lease))
+            summary = Summary(recovered=await self._recovery.recover(self._run(lease)))
             brief = await self._prepare(request)
             looked_at = await self._server_time()
             job = Journal(lease, kind="sync", title=_title(request), actor=self._actor, now=self._now)
@@ -218,7 +221,7 @@ class Sync:
         """Clear up what an interrupted run left on the server. Raises Busy while one is at work."""
         async with hold(self._database, LEASE, holder=self._actor, wait=False) as lease:
             await self._server.bind()
-            return await self._tokens.recover(lease)
+            return await self._recovery.recover(self._run(lease))
 
     # ── before ───────────────────────────────────────────────────────────────────────────────────
 
@@ -331,14 +334,15 @@ class Sync:
         return Steps(
             self._database,
             self._server,
+            Accounts(self._server),
             self._tokens,
             rules=brief.rules,
             teams=brief.teams,
-            actor=self._actor,
-            job_id=job.id,
-            lease=lease,
-            now=self._now,
+            run=self._run(lease, job_id=job.id),
         )
+
+    def _run(self, lease: Lease, *, job_id: int | None = None) -> Run:
+        return Run(lease, self._actor, self._now, job_id)
 
     # ── after ────────────────────────────────────────────────────────────────────────────────────
 

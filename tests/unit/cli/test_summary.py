@@ -7,8 +7,8 @@ from mmconsole.domain.plans import Finding, Outcome, Result
 from mmconsole.domain.tokens import TokenId
 from mmconsole.domain.users import UserId
 from mmconsole.errors import LeaseLost, Unreachable
+from mmconsole.services.recovery import Recovered
 from mmconsole.services.sync import Summary
-from mmconsole.services.tokens import Recovered
 
 
 def summary(users: int, **outcomes: int) -> Summary:

@@ -1,0 +1,31 @@
+"""A run: one process that changes things, with its lease, its job and its name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from mmconsole.database import Transaction
+from mmconsole.domain.activity import Activity, Level
+from mmconsole.domain.users import UserId
+from mmconsole.services.leases import Lease
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Whoever changes something is given one: nothing is written past the lease, and every activity has its actor."""
+
+    lease: Lease
+    actor: str
+    now: Callable[[], datetime]
+    job_id: int | None = None
+
+    async def write(self, change: Callable[[Transaction], T]) -> T:
+        """Apply a change in one transaction. Raises LeaseLost."""
+        return await self.lease.write(change)
+
+    def activity(self, verb: str, user_id: UserId, detail: str = "", *, level: Level = Level.INFO) -> Activity:
+        """What happened to a user just now."""
+        return Activity(self.now(), self.actor, verb, user_id, detail, level, self.job_id)
