@@ -291,7 +291,7 @@ class ColumnUnfit(DatabaseError):
 
 
 class LiveTokens(DatabaseError):
-    """{count} tokens of ours still work on the server, and rolling back would forget them.
+    """Tokens of ours still work on the server ({count}), and rolling back would forget them.
     Revoke them first, or say --abandon-tokens."""
 
 

@@ -214,12 +214,15 @@ def _if_other(wanted: str | None, current: str) -> str | None:
 
 def _plan_leaver(user: User, record: TokenRecord | None, seen: Seen, rules: Rules) -> UserPlan:
     """The application says this user is inactive or deleted: our token goes, the account only if that is wanted."""
-    if record is None or record.account_id is None:
-        return UserPlan(user.id, finding=Finding.UNCHANGED)
-    steps = _farewell(record, seen.accounts.get(record.account_id), rules)
-    if not steps:
-        return UserPlan(user.id, finding=Finding.UNCHANGED)
-    return UserPlan(user.id, user.digest, steps, why="inactive in the application")
+    steps: tuple[Kind, ...] = ()
+    if record is not None and record.account_id is not None:
+        steps = _farewell(record, seen.accounts.get(record.account_id), rules)
+    if steps:
+        return UserPlan(user.id, user.digest, steps, why="inactive in the application")
+    if user.has_stored_token and not (record and record.token_id):
+        why = "inactive in the application, but its stored token has no known id: revoke it on the server"
+        return UserPlan(user.id, user.digest, finding=Finding.LEFT, health=Health.UNKNOWN, why=why)
+    return UserPlan(user.id, finding=Finding.UNCHANGED)
 
 
 def _plan_newcomer(user: User, record: TokenRecord | None, seen: Seen, rules: Rules) -> UserPlan:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
 from typing import Final
 
 from mmconsole.database import Database
@@ -31,10 +30,6 @@ class ActivityLog:
                 after_id = entry.id
             if len(found) < _PAGE:
                 await asyncio.sleep(_LOOK_EVERY)
-
-    async def prune(self, *, now: datetime, keep_days: int) -> int:
-        """Forget what is older. Returns how many entries went."""
-        return await self._database.write(lambda tx: tx.activity.prune(now - timedelta(days=keep_days)))
 
     async def _after(self, after_id: int, user_id: UserId | None) -> list[Activity]:
         return await self._database.read(lambda db: db.activity.page(after_id=after_id, user_id=user_id, limit=_PAGE))

@@ -28,6 +28,7 @@ from mmconsole.services.tokens import Tokens
 from mmconsole.services.users import Users
 
 LEASE: Final = "sync"
+_KIND: Final = "sync"
 KEPT_RESULTS: Final = 1_000
 """How many conflicts and failures a summary carries along; the database has all of them."""
 _OVERLAP_MS: Final = 5_000
@@ -204,10 +205,11 @@ class Sync:
         shown, stopping = progress or Silent(), stop or asyncio.Event()
         async with hold(self._database, LEASE, holder=self._actor, wait=request.wait) as lease:
             await self._server.bind()
+            await self._end_earlier(lease)
             summary = Summary(recovered=await self._recovery.recover(self._run(lease)))
             brief = await self._prepare(request)
             looked_at = await self._server_time()
-            job = Journal(lease, kind="sync", title=_title(request), actor=self._actor, now=self._now)
+            job = Journal(lease, kind=_KIND, title=_title(request), actor=self._actor, now=self._now)
             await self._plan_into(job, brief, summary, shown)
             summary.forecast = await self._forecast(summary, brief.teams)
             if summary.planned:
@@ -216,6 +218,17 @@ class Sync:
             if brief.aim.everything and request.limit is None and not stopping.is_set():
                 await self._remember(lease, looked_at, full=brief.aim.since is None)
         return summary
+
+    async def _end_earlier(self, lease: Lease) -> None:
+        """Close what an earlier sync left unfinished: this one plans anew what is missing."""
+        left = await self._database.read(lambda db: [job.id for job in db.jobs.resumable() if job.kind == _KIND])
+
+        def close(tx: Transaction) -> None:
+            for job_id in left:
+                tx.jobs.stop(job_id, at=self._now())
+
+        if left:
+            await lease.write(close)
 
     async def recover(self) -> Recovered:
         """Clear up what an interrupted run left on the server. Raises Busy while one is at work."""
@@ -347,10 +360,16 @@ class Sync:
     # ── after ────────────────────────────────────────────────────────────────────────────────────
 
     async def _remember(self, lease: Lease, looked_at: int, *, full: bool) -> None:
-        """Only a complete pass moves the time of the last look, so what it missed is looked at again."""
+        """Only a complete pass moves the time of the last look, so what it missed is looked at again.
+
+        What is older than `activity.keep_days` is forgotten on the way.
+        """
         now = self._now()
+        oldest = now - timedelta(days=self._settings.values.activity.keep_days)
 
         def store(tx: Transaction) -> None:
+            tx.activity.prune(oldest)
+            tx.jobs.prune(oldest)
             tx.meta.last_look = looked_at - _OVERLAP_MS
             if full:
                 tx.meta.last_full_look = now

@@ -104,6 +104,32 @@ async def test_a_day_later_a_look_is_full_by_itself(world: World) -> None:
     assert (await world.sync()).counts == {"updated": 1}
 
 
+async def test_job_that_an_earlier_run_left_is_closed_by_the_next_one(world: World) -> None:
+    stop = asyncio.Event()
+    stop.set()
+    ids = [world.add(f"p{number}@x.test") for number in range(3)]
+    await world.sync(stop=stop)
+
+    await world.sync()
+
+    world.assert_in_step(*ids)
+    assert [row[0] for row in world.sql("SELECT state FROM mmconsole_jobs ORDER BY id")] == ["stopped", "done"]
+
+
+async def test_what_is_older_than_the_settings_keep_is_forgotten(world: World) -> None:
+    world.set(activity__keep_days=1)
+    world.add("ann@x.test")
+    await world.sync()
+    world.sql("UPDATE mmconsole_activity SET at = at - 2 * 86400 * 1000000")
+    world.sql("UPDATE mmconsole_jobs SET finished_at = finished_at - 2 * 86400 * 1000000")
+    world.add("bo@x.test")
+
+    await world.sync()
+
+    assert world.sql("SELECT COUNT(*) FROM mmconsole_jobs") == [(1,)]
+    assert {row[0] for row in world.sql("SELECT user_id FROM mmconsole_activity")} == {"2"}
+
+
 async def test_who_left_a_team_is_put_back_only_on_request(world: World) -> None:
     ann = world.add("ann@x.test")
     await world.sync()

@@ -279,6 +279,14 @@ def test_who_leaves_loses_the_token_and_the_account_only_where_that_is_wanted(*,
     assert steps(plan_removed(RECORD, ACCOUNT, rules)) == wanted
 
 
+@pytest.mark.parametrize("record", [None, replace(RECORD, token_id=None)])
+def test_who_leaves_a_token_without_a_known_id_is_named(record: TokenRecord | None) -> None:
+    plan = plan_user(replace(GONE, has_stored_token=True), record, seen(ACCOUNT), Rules())
+
+    assert plan.finding is Finding.LEFT
+    assert "revoke it on the server" in plan.why
+
+
 @pytest.mark.parametrize(
     "account",
     [
