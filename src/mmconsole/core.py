@@ -1,6 +1,7 @@
 """The one place where the parts meet."""
 
 import getpass
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -45,7 +46,7 @@ async def open_core(settings: Settings, *, face: str, keys: Keys | None = None) 
 
     Neither the server nor a keyring is asked before an operation needs it. Raises DatabaseError.
     """
-    actor = f"{getpass.getuser()}@{socket.gethostname()} {face}"
+    actor = f"{_user_name()}@{socket.gethostname()} {face}"
     given = keys or Keys()
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings))
@@ -60,3 +61,11 @@ async def open_core(settings: Settings, *, face: str, keys: Keys | None = None) 
             activity=ActivityLog(database),
             server=server,
         )
+
+
+def _user_name() -> str:
+    """Who runs this. In a container there may be nobody of this number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

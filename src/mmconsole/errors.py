@@ -53,10 +53,13 @@
     │   ├── SealKeyMissing
     │   ├── SealKeyExists
     │   ├── CannotOpen
-    │   └── OtherForm
+    │   ├── OtherForm
+    │   └── FormUnreadable
     ├── UserUnknown                     1
     ├── AmbiguousName                   2
+    ├── TeamUnknown                     2
     ├── TokenRejected                   1
+    │   └── TokenDenied
     ├── GuardTripped                    4
     ├── TooManyMails                    4
     ├── Declined                        1
@@ -366,6 +369,11 @@ class OtherForm(SecretError):
     Nothing was written. Set `tokens.storage: {found}`, or add `{found}` to `tokens.accept` to read both."""
 
 
+class FormUnreadable(SecretError):
+    """`{table}.{column}` holds {count} tokens as Laravel's `Crypt::encryptString`, which this version cannot read.
+    Nothing was written. Empty these values to have new tokens made, or wait for a version that reads them."""
+
+
 # ── operations ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -382,8 +390,21 @@ class AmbiguousName(MmconsoleError):
     http_status = 409
 
 
+class TeamUnknown(MmconsoleError):
+    """There is no team `{name}` on {server}, or it is archived. Correct `sync.teams`:
+    it takes names as they stand in a team's address."""
+
+    exit_code = 2
+    http_status = 503
+
+
 class TokenRejected(MmconsoleError):
     """The new token of {user_id} did not work when it was tried ({why}), so it was revoked and nothing changed."""
+
+
+class TokenDenied(TokenRejected):
+    """A token of {user_id} is of no use ({why}), so the new one was revoked; no other is made before somebody asks.
+    Remove the reason, then say `mmconsole sync {user_id}`."""
 
 
 class GuardTripped(MmconsoleError):

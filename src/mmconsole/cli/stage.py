@@ -83,7 +83,7 @@ async def _show(core: Core, ending: Ending) -> None:
     output.write("\nUsers by status, and one of each:")
     table = Table("STATUS", "USERS", "ONE OF THEM…", "TOKEN OR REASON…", glyphs=0)
     for health, (count, known) in (await _by_health(core)).items():
-        who = output.visible(known.user.email or known.user.first_name)
+        who = output.visible(known.user.email or known.user.first_name or known.user.id)
         why = output.visible(known.record.cause) or known.record.token_id or _why(known)
         table.add(STATUSES[health], f"{count:>5,}", who, why)
     table.end()

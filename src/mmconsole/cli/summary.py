@@ -9,14 +9,14 @@ from mmconsole.cli import output
 from mmconsole.cli.loop import INTERRUPTED
 from mmconsole.domain.plans import Finding, Forecast, Kind, Outcome, Result
 from mmconsole.services.recovery import Recovered
-from mmconsole.services.sync import Summary
+from mmconsole.services.sync import LEFT_FOR_LATER, Summary
 
 SOME_FAILED: Final = 3
 SHOWN_ON_A_TERMINAL: Final = 20
 _GLYPHS: Final = {Outcome.CONFLICT: "! conflict", Outcome.FAILED: "x failed"}
-_ORDER: Final = (*Outcome, Finding.UNCHANGED, Finding.LEFT)
+_ORDER: Final = (*Outcome, Finding.UNCHANGED, Finding.LEFT, LEFT_FOR_LATER)
 _NOT_DONE: Final = "not done"
-"""Planned, but a limit, a fault or a signal came first."""
+"""Planned, but a fault or a signal came first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Statements are written with `?`; other drivers get their own placeholder. Hot pa
 so there is nothing between a repository and the driver but this class.
 """
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from functools import lru_cache
@@ -56,6 +57,10 @@ class Dialect:
         return f"{insert} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
 
 
+def _lenient(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
 class Connection:
     """One connection and its dialect. Belongs to one thread."""
 
@@ -66,14 +71,23 @@ class Connection:
         self.dialect = dialect
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
+        try:
+            return self._fetched(statement, values)
+        except sqlite3.OperationalError as fault:
+            if not str(fault).startswith("Could not decode to UTF-8"):
+                raise
+        # One row with broken text must not keep all others away, and SQLite's own message would quote the text.
+        self._driver.text_factory = _lenient
+        return self._fetched(statement, values)
+
+    def row(self, statement: str, values: Sequence[object] = ()) -> Row | None:
+        rows = self.rows(statement, values)
+        return rows[0] if rows else None
+
+    def _fetched(self, statement: str, values: Sequence[object]) -> list[Row]:
         with closing(self._driver.cursor()) as cursor:
             cursor.execute(self._spelled(statement), values)
             return cast("list[Row]", cursor.fetchall())
-
-    def row(self, statement: str, values: Sequence[object] = ()) -> Row | None:
-        with closing(self._driver.cursor()) as cursor:
-            cursor.execute(self._spelled(statement), values)
-            return cast("Row | None", cursor.fetchone())
 
     def number(self, statement: str, values: Sequence[object] = ()) -> int:
         """The one number a statement answers; 0 for NULL."""

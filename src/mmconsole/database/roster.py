@@ -66,9 +66,12 @@ class Roster:
         return [found[user_id] for user_id in dict.fromkeys(ids) if user_id in found]
 
     def find(self, name: str) -> list[UserId]:
-        """Users whose id, e-mail address or username this is. Case and outer space do not count."""
+        """The user of this id, else those whose e-mail address or username it is. Case and outer space do not count."""
         wanted = name.strip().lower()
         found = [user.id for user, _ in self.rows([UserId(name.strip())])]
+        if found:
+            # Somebody else's username may be this id; the id must name its user all the same.
+            return found
         values = [wanted] * (2 if self._layout.names.username else 1)
         found += [UserId(str(row[0])) for row in self._connection.rows(self._statements.find, values)]
         return list(dict.fromkeys(found))
@@ -198,15 +201,15 @@ class Roster:
 def _user(row: Row, *, split: bool) -> User:
     """The first columns of a joined row as a value. Runs once per user and sync."""
     key, email, verified, username, first, last, locale, active, deleted, account_id, has_token = row[:RECORD_AT]
-    if split:
-        first, last = split_name(first or "")
+    if split and first is not None:
+        first, last = split_name(first)
     return User(
         UserId(str(key)),
         email,
         verified is not None and says_yes(verified),
         username or None,
-        first or "",
-        last or "",
+        first,
+        last,
         locale or None,
         deleted is None and (active is None or active == 1 or says_yes(active)),
         account_id or None,

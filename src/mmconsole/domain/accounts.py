@@ -37,7 +37,7 @@ class Account:
     @property
     def privileged(self) -> bool:
         """Whether it has any role besides the ordinary ones: such an account gets no token, update or link from us."""
-        return not ORDINARY_ROLES.issuperset(self.roles.split())
+        return not self.roles.strip() or not ORDINARY_ROLES.issuperset(self.roles.split())
 
     @property
     def signs_in_elsewhere(self) -> bool:

@@ -5,9 +5,8 @@ applied leaves nothing to plan. What is not known for certain never becomes a re
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -107,10 +106,11 @@ class Rules:
     """Whether membership of linked users is checked again (`--teams`)."""
     confirmed: frozenset[UserId] = frozenset()
     """Users whose link to an existing account the operator confirmed (`--link-existing`)."""
-    confirm_all: bool = False
+    asked: frozenset[UserId] = frozenset()
+    """Users whom the operator named: they get a token although it was withheld."""
 
     def confirms(self, user_id: UserId) -> bool:
-        return self.confirm_all or user_id in self.confirmed
+        return user_id in self.confirmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +193,8 @@ def changes_for(user: User, account: Account, rules: Rules, *, waiting_email: st
     return AccountChanges(
         email=_if_other(email, account.email.lower()),
         username=_if_other(username if username and is_legal_username(username) else None, account.username),
-        first_name=_if_other(fitting_name(user.first_name), account.first_name),
-        last_name=_if_other(fitting_name(user.last_name), account.last_name),
+        first_name=_if_other(_name(user.first_name), account.first_name),
+        last_name=_if_other(_name(user.last_name), account.last_name),
         locale=locale,
     )
 
@@ -203,6 +203,10 @@ def locale_of(user: User) -> str | None:
     """The user's locale in Mattermost's spelling (`pt_BR` → `pt-BR`), or None when there is none it would take."""
     locale = (user.locale or "").strip().replace("_", "-")
     return locale if len(locale) <= LOCALE_LIMIT and _LOCALE.match(locale) else None
+
+
+def _name(name: str | None) -> str | None:
+    return None if name is None else fitting_name(name)
 
 
 def _if_other(wanted: str | None, current: str) -> str | None:
@@ -297,7 +301,7 @@ def _plan_linked(user: User, record: TokenRecord, account_id: AccountId, seen: S
         steps.append(Kind.UPDATE)
     if account_id in seen.outside_teams:
         steps.append(Kind.JOIN)
-    return _with_token(user, record, account_id, seen, steps)
+    return _with_token(user, record, account_id, seen, steps, asked=user.id in rules.asked)
 
 
 def _needs_update(user: User, record: TokenRecord, account: Account, rules: Rules) -> bool:
@@ -307,8 +311,10 @@ def _needs_update(user: User, record: TokenRecord, account: Account, rules: Rule
     return over or bool(changes_for(user, account, rules, waiting_email=waiting).named())
 
 
-def _with_token(user: User, record: TokenRecord, account_id: AccountId, seen: Seen, steps: list[Kind]) -> UserPlan:
-    held = _token_finding(user, record, account_id, seen)
+def _with_token(  # noqa: PLR0913 - what a linked user's plan is made from
+    user: User, record: TokenRecord, account_id: AccountId, seen: Seen, steps: list[Kind], *, asked: bool
+) -> UserPlan:
+    held = _token_finding(user, record, account_id, seen, asked=asked)
     if isinstance(held, Kind):
         steps.append(held)
     if steps:
@@ -318,12 +324,13 @@ def _with_token(user: User, record: TokenRecord, account_id: AccountId, seen: Se
     return UserPlan(user.id, finding=Finding.UNCHANGED)
 
 
-def _token_finding(user: User, record: TokenRecord, account_id: AccountId, seen: Seen) -> Kind | UserPlan | None:
+def _token_finding(
+    user: User, record: TokenRecord, account_id: AccountId, seen: Seen, *, asked: bool
+) -> Kind | UserPlan | None:
     """What the user's token needs: a step, a finding, or nothing."""
-    if record.withheld:
-        why = "withheld: an operator revoked the token, or somebody disabled it on the server"
-        health = Health.DISABLED if record.health is Health.DISABLED else Health.WITHHELD
-        return UserPlan(user.id, user.digest, finding=Finding.LEFT, health=health, why=why)
+    token = seen.tokens.get(record.token_id) if seen.tokens is not None and record.token_id is not None else None
+    if record.withheld and not asked and not _enabled_again(record, token):
+        return _withheld(user, record)
     if not user.has_stored_token:
         return Kind.GENERATE
     if record.token_id is None:
@@ -331,15 +338,28 @@ def _token_finding(user: User, record: TokenRecord, account_id: AccountId, seen:
         return None if record.health is Health.OK else Kind.ADOPT
     if seen.tokens is None:
         return None
-    token = seen.tokens.get(record.token_id)
     if token is None:
         return Kind.GENERATE
     if token.account_id != account_id:
         return _conflict(user, "the stored token belongs to another account")
     if not token.active:
-        why = "the token was disabled on the server; a new one only when an operator asks: `generate USER`"
-        return UserPlan(user.id, user.digest, finding=Finding.LEFT, health=Health.DISABLED, why=why)
+        return Kind.GENERATE if asked else _withheld(user, replace(record, health=Health.DISABLED, cause=_DISABLED))
     return None
+
+
+_DISABLED: Final = "somebody disabled the token on the server: enable it there, or say `sync USER` for a new one"
+_WITHHELD: Final = "an operator revoked the token; say `sync USER` for a new one"
+
+
+def _enabled_again(record: TokenRecord, token: Token | None) -> bool:
+    return record.health is Health.DISABLED and token is not None and token.active
+
+
+def _withheld(user: User, record: TokenRecord) -> UserPlan:
+    """Nothing automatic makes a token for this user; naming the user is an operator's request."""
+    known = record.health in {Health.DISABLED, Health.DENIED}
+    health, why = (record.health, record.cause or _DISABLED) if known else (Health.WITHHELD, _WITHHELD)
+    return UserPlan(user.id, user.digest, finding=Finding.LEFT, health=health, why=why)
 
 
 def _steps(user: User, record: TokenRecord | None, *first: Kind) -> UserPlan:
@@ -391,17 +411,6 @@ class Forecast:
     seconds: float = 0.0
     mails: int = 0
     removals: int = 0
-
-
-def forecast(plans: Iterable[UserPlan], *, teams: int = 1, mails_tokens: bool = False) -> Forecast:
-    """Add up what plans will cause; `teams` is how many each newcomer joins."""
-    counts: Counter[Kind] = Counter()
-    users = removals = 0
-    for plan in plans:
-        counts.update(plan.steps)
-        users += bool(plan.steps)
-        removals += plan.removes
-    return forecast_of(counts, users=users, removals=removals, teams=teams, mails_tokens=mails_tokens)
 
 
 def forecast_of(counts: Mapping[Kind, int], *, users: int, removals: int, teams: int, mails_tokens: bool) -> Forecast:

@@ -17,8 +17,9 @@ class User:
     email_verified: bool
     username: str | None
     """The mapped username column, if there is one and it is filled."""
-    first_name: str
-    last_name: str
+    first_name: str | None
+    """None when the application does not say: no such column, or NULL."""
+    last_name: str | None
     locale: str | None
     active: bool
     """False when the row is soft-deleted or its mapped `active` column says no."""
@@ -39,8 +40,8 @@ class User:
             (
                 self.address or "",
                 self.username or "",
-                self.first_name,
-                self.last_name,
+                self.first_name or "",
+                self.last_name or "",
                 self.locale or "",
                 "v" if self.email_verified else "",
                 "a" if self.active else "",

@@ -20,6 +20,10 @@ class Form(StrEnum):
     PLAIN = "plain"
 
 
+WIDTHS: Final = {Form.SEALED: 96, Form.LARAVEL: 256, Form.PLAIN: 26}
+"""Characters that a column must hold for a token in this form, with room for a longer key id."""
+
+
 def form_of(text: str) -> Form | None:
     """The form a text looks like, or None. Says nothing of whether it opens."""
     if text.startswith(SEALED_PREFIX):

@@ -22,8 +22,11 @@ from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
 
 CONFIRM: Final = "if that account is theirs, say `sync USER --link-existing`"
-SETTLED_AFTER: Final = timedelta(seconds=90)
-"""A call that was under way when its process died may still act on a slow server; after this it has not."""
+SETTLED_AFTER: Final = timedelta(seconds=360)
+"""A call that was under way when its process died may still act; after this it has not.
+
+It may have waited 300 s for a server that asked to slow down, and then as long as a slow one takes.
+"""
 _CLOCK_SLACK: Final = timedelta(seconds=5)
 _NAME_TRIES: Final = 20
 
@@ -125,6 +128,8 @@ class Accounts:
             return None
         if account is None or account.username != username or account.email.lower() != address:
             return None
+        if account.privileged or account.foreign:
+            return None
         made_at = moment_of(account.create_at)
         earliest, latest = intent.opened_at - _CLOCK_SLACK, intent.opened_at + SETTLED_AFTER
         return account if made_at is not None and earliest <= made_at <= latest else None
@@ -134,7 +139,11 @@ class Accounts:
         row = run.activity("account created", intent.user_id, f"@{account.username}")
 
         def store(tx: Transaction) -> TokenRecord:
-            record = linked_record(tx.tokens.find(intent.user_id), intent.user_id, account)
+            known = tx.tokens.find(intent.user_id)
+            if known is not None and known.account_id == account.id:
+                tx.intents.close(intent.operation_id)
+                return known
+            record = linked_record(known, intent.user_id, account)
             # Without a row the record alone remembers the account, as of anybody else who has left.
             with suppress(RowMissing):
                 tx.roster.store(intent.user_id, account_id=account.id)
@@ -159,8 +168,8 @@ def _new_account(user: User, username: str) -> NewAccount:
     return NewAccount(
         username=username,
         email=user.address or "",
-        first_name=fitting_name(user.first_name),
-        last_name=fitting_name(user.last_name),
+        first_name=fitting_name(user.first_name or ""),
+        last_name=fitting_name(user.last_name or ""),
         locale=locale_of(user),
         email_verified=user.email_verified,
     )

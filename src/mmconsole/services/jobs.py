@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from mmconsole.database import Database, ItemState, JobItem, JobState, NewItem, Snapshot, Transaction
-from mmconsole.domain.plans import REMOVING, Kind, Outcome, Result, UserPlan
+from mmconsole.domain.plans import Kind, Outcome, Result, UserPlan
 from mmconsole.domain.tokens import TokenRecord
 from mmconsole.domain.users import User, UserId
 from mmconsole.errors import (
@@ -124,7 +124,8 @@ class Journal:
 
         What an item did is durable long before; an item whose end is not written down is planned anew.
         """
-        removed = result.outcome is Outcome.REMOVED and not REMOVING.isdisjoint(work.plan.steps)
+        # One that failed half-way may have removed something: the guard rather counts too much.
+        removed = work.plan.removes and result.outcome in {Outcome.REMOVED, Outcome.FAILED}
         self._finished.append((work.item, result, int(removed)))
         if removed or len(self._finished) >= _FINISHED_AT_ONCE:
             await self.write_finished()

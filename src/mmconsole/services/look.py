@@ -1,6 +1,7 @@
 """Looking: what the application and the server say right now, batch by batch, so that memory stays flat."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,7 @@ from mmconsole.domain.accounts import Account, AccountId, TeamId
 from mmconsole.domain.plans import Rules, Seen, UserPlan, is_address, looks_settled, plan_removed, plan_user
 from mmconsole.domain.tokens import Token, TokenId, TokenRecord
 from mmconsole.domain.users import User, UserId
+from mmconsole.errors import Garbled, Refused
 from mmconsole.mattermost import MattermostClient
 
 T = TypeVar("T")
@@ -20,6 +22,7 @@ Row = tuple[User, TokenRecord | None]
 BATCH: Final = 5_000
 """Ids in one `POST /users/ids`: 145 KB of the 300,000 bytes that a body may have (seen on 11.6.0)."""
 _PAGE: Final = 200
+_ACCOUNT_ID: Final = re.compile(r"[a-z0-9]{26}\Z")
 _FEW: Final = 8
 """So many unlinked users are asked for by address without thinking about it."""
 _AT_ONCE: Final = 8
@@ -202,7 +205,7 @@ class Look:
     async def _see(self, rows: Sequence[Row], linked: Mapping[AccountId, Account | None]) -> Seen:
         """Everything else that a decision about these users needs."""
         unlinked = [user for user, record in rows if not (record and record.account_id) and user.active]
-        named = [AccountId(user.stored_account_id) for user in unlinked if user.stored_account_id]
+        named = [AccountId(name) for user in unlinked if (name := user.stored_account_id) and _ACCOUNT_ID.match(name)]
         by_address, by_name = await asyncio.gather(self._by_address(unlinked), self._asked(named))
         known = {account_id: account for account_id, account in linked.items() if account is not None}
         return Seen(
@@ -224,8 +227,15 @@ class Look:
         addresses = [user.address for user in unlinked if user.address and is_address(user.address)]
         if self._listed_accounts:
             return await self._scratch.accounts_by_email(addresses)
-        found = await _at_once(self._client.find_account_by_email, addresses)
+        found = await _at_once(self._find_by_address, addresses)
         return {account.email.lower(): account for account in found if account is not None}
+
+    async def _find_by_address(self, address: str) -> Account | None:
+        try:
+            return await self._client.find_account_by_email(address)
+        except Refused:
+            # The server takes no such address, which its owner hears when an account is to be made.
+            return None
 
     async def _tokens(self, records: list[TokenRecord]) -> Mapping[TokenId, Token] | None:
         ids = [record.token_id for record in records if record.token_id]
@@ -240,7 +250,7 @@ class Look:
 
     async def _claims(self, accounts: Iterable[Account]) -> Mapping[AccountId, UserId]:
         ids = [account.id for account in accounts]
-        return await self._database.read(lambda db: db.tokens.holders(ids)) if ids else {}
+        return await self._database.read(lambda db: _standing_claims(db, ids)) if ids else {}
 
     async def _outside(self, records: list[TokenRecord]) -> frozenset[AccountId]:
         """Who misses one of the configured teams; asked with `--teams`, and for links that were never completed."""
@@ -256,6 +266,14 @@ def _rows(db: Snapshot, *, ids: tuple[UserId, ...]) -> list[Row]:
     return db.roster.rows(ids)
 
 
+def _standing_claims(db: Snapshot, ids: list[AccountId]) -> dict[AccountId, UserId]:
+    """Who holds these accounts. A user whose row is gone and whose token is revoked holds nothing any more."""
+    held = db.tokens.holders(ids)
+    known = db.tokens.of(list(held.values()))
+    there = {user.id for user, _ in db.roster.rows(list(held.values()))}
+    return {account: user for account, user in held.items() if user in there or known[user].token_id is not None}
+
+
 def _changed(rows: Sequence[Row]) -> dict[UserId, str]:
     """The digests of linked users whose rows are not what was last pushed."""
     digests = ((user.id, user.digest, record) for user, record in rows if record and record.account_id)
@@ -266,9 +284,12 @@ async def _all_pages(fetch: Callable[[int], Awaitable[list[T]]]) -> AsyncIterato
     """All pages of a list, a few at once; the first short page is the last."""
     first = await fetch(0)
     yield first
-    page, full = 1, len(first) == _PAGE
+    page, full, last = 1, len(first) == _PAGE, first
     while full:
         for rows in await asyncio.gather(*(fetch(number) for number in range(page, page + _AT_ONCE))):
+            if rows and rows == last:
+                raise Garbled(server="the server", call="GET pages of a list", why="every page is the same one")
+            last = rows
             if rows:
                 yield rows
             full = full and len(rows) == _PAGE

@@ -7,6 +7,7 @@ from mmconsole.database import Database
 from mmconsole.domain.activity import Level
 from mmconsole.domain.tokens import Intent, TokenId
 from mmconsole.domain.users import UserId
+from mmconsole.errors import Refused
 from mmconsole.services.accounts import SETTLED_AFTER, Accounts
 from mmconsole.services.changes import close_intent
 from mmconsole.services.runs import Run
@@ -36,7 +37,11 @@ class Recovery:
         """Clear up what interrupted runs left: tokens nobody stored are revoked, accounts of ours are linked."""
         found = Recovered()
         for intent in await self._database.read(lambda db: db.intents.all_open()):
-            found = await self._recover_one(intent, run, found)
+            try:
+                found = await self._recover_one(intent, run, found)
+            except Refused:
+                # One that the server will not talk about must not keep all others waiting; it is asked again.
+                found = replace(found, young=found.young + 1)
         return found
 
     async def _recover_one(self, intent: Intent, run: Run, found: Recovered) -> Recovered:

@@ -11,7 +11,7 @@ from mmconsole.domain.activity import Level
 from mmconsole.domain.plans import Kind, Outcome, Result, Rules, UserPlan, changes_for
 from mmconsole.domain.tokens import Health, Intent, TokenRecord
 from mmconsole.domain.users import User, UserId
-from mmconsole.errors import CannotOpen, MmconsoleError, NotFound, RowMissing
+from mmconsole.errors import CannotOpen, MmconsoleError, NotFound, Refused, RowMissing, TokenDenied
 from mmconsole.mattermost import MattermostClient
 from mmconsole.services.accounts import CONFIRM, Accounts, StepConflict, linked_record
 from mmconsole.services.changes import keep
@@ -87,7 +87,10 @@ class Steps:
             return await self._remove(plan, record)
         if user is None or user.digest != plan.digest:
             return Result(plan.user_id, Outcome.SKIPPED, "the row changed meanwhile; the next sync takes it up")
-        state = _State(user, record or TokenRecord(user.id), plan)
+        return await self._apply_steps(_State(user, record or TokenRecord(user.id), plan), username)
+
+    async def _apply_steps(self, state: _State, username: str) -> Result:
+        user, plan = state.user, state.plan
         try:
             for kind in plan.steps:
                 await self._step(kind, state, username)
@@ -95,6 +98,9 @@ class Steps:
                 await self._run.write(lambda tx: tx.tokens.save(_pushed(state)))
         except StepConflict as conflict:
             return await self._note_conflict(state, conflict)
+        except TokenDenied as fault:
+            state.record = replace(state.record, withheld=True)
+            return await self._note_conflict(state, StepConflict(str(fault), Health.DENIED))
         except RowMissing:
             return Result(user.id, Outcome.SKIPPED, "the row is gone; the next sync takes it up")
         except CannotOpen as fault:
@@ -150,7 +156,8 @@ class Steps:
                 raise StepConflict(f"the application has not verified this address; {CONFIRM}")
             answer = await client.patch_account(account.id, AccountChanges())
             account = replace(account, update_at=answer.update_at)
-            if not (answer.email_verified or account.signs_in_elsewhere):
+            verified = answer.email_verified and answer.email.lower() == user.address
+            if not (verified or account.signs_in_elsewhere):
                 # Remembered, so that the next sync does not write to this account only to hear the same again.
                 state.record = replace(_pushed(state), account_update_at=answer.update_at)
                 raise StepConflict(f"the address of @{account.username} is not verified on the server; {CONFIRM}")
@@ -159,7 +166,7 @@ class Steps:
 
         def store(tx: Transaction) -> None:
             holder = next((held.user_id for held in tx.tokens.by_account(account.id) if held.user_id != user.id), None)
-            if holder is not None:
+            if holder is not None and not _release(tx, holder):
                 raise StepConflict(f"@{account.username} is linked to the user {holder} already")
             tx.roster.store(user.id, account_id=account.id)
             tx.tokens.save(record)
@@ -245,17 +252,16 @@ class Steps:
         if state.intent is not None:
             state.record = await self._tokens.make(state.intent, record, self._run)
             return
-        if record.token_id is not None and state.user.has_stored_token:
+        asked = state.user.id in self._rules.asked
+        if record.token_id is not None and state.user.has_stored_token and not (record.withheld and asked):
             token = await client.find_token(record.token_id)
             if token is not None and token.account_id != record.account_id:
                 raise StepConflict("the stored token belongs to another account")
             if token is not None and token.active:
                 state.outcome = Outcome.KEPT if state.outcome is Outcome.SKIPPED else state.outcome
                 return
-            if token is not None:
-                raise StepConflict(
-                    "the token was disabled on the server; `generate USER` makes another", Health.DISABLED
-                )
+            if token is not None and not asked:
+                raise StepConflict("somebody disabled the token on the server meanwhile", Health.DISABLED)
             # Its id stays in the record, so that it is revoked all the same: a replica may lag.
         state.record = await self._tokens.generate(state.user.id, record, self._run)
 
@@ -292,7 +298,11 @@ class Steps:
         # Written down before it is done: only what we deactivated is ever reactivated.
         record = replace(record, deactivated_by_us=True)
         await self._run.write(lambda tx: tx.tokens.save(record))
-        await client.set_account_active(account.id, active=False)
+        try:
+            await client.set_account_active(account.id, active=False)
+        except Refused:
+            await self._run.write(lambda tx: tx.tokens.save(replace(record, deactivated_by_us=False)))
+            raise
         gone = replace(record, health=Health.INACTIVE, cause=plan.why)
         row = self._run.activity("account deactivated", plan.user_id, plan.why)
         await self._run.write(keep(gone, row))
@@ -321,6 +331,15 @@ class Steps:
     async def _failed_activity(self, plan: UserPlan, fault: MmconsoleError) -> None:
         row = self._run.activity("sync failed", plan.user_id, str(fault), level=Level.ERROR)
         await self._run.write(lambda tx: tx.activity.add(row))
+
+
+def _release(tx: Transaction, holder: UserId) -> bool:
+    """Let go of an account whose user's row is gone and whose token is revoked. False when the claim stands."""
+    known = tx.tokens.find(holder)
+    if tx.roster.rows([holder]) or (known is not None and known.token_id is not None):
+        return False
+    tx.tokens.remove(holder)
+    return True
 
 
 def _pushed(state: _State) -> TokenRecord:

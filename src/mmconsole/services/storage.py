@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 from mmconsole.config import Settings
 from mmconsole.database import Database
-from mmconsole.errors import OtherForm
+from mmconsole.errors import ColumnUnfit, FormUnreadable, OtherForm
 from mmconsole.secrets.ciphers import Vault, open_vault
-from mmconsole.secrets.forms import Form, form_of
+from mmconsole.secrets.forms import WIDTHS, Form, form_of
 
 
 def _form_name(text: str) -> str:
@@ -50,9 +50,21 @@ class Storage:
         accepted = {Form(tokens.storage), *map(Form, tokens.accept)}
         found = await self._database.read(lambda db: db.roster.forms(_form_name))
         table = self._settings.users_table
-        for form, count in found.items():
-            if form not in accepted:
-                raise OtherForm(table=table.table, column=table.token, count=count, found=form, wanted=tokens.storage)
+        if count := found.get(Form.LARAVEL):
+            raise FormUnreadable(table=table.table, column=table.token, count=count)
+        # What has no known form is one user's trouble, who is told; a known one tells of wrong settings.
+        for form in {Form.SEALED, Form.PLAIN} & found.keys() - accepted:
+            count = found[form]
+            raise OtherForm(table=table.table, column=table.token, count=count, found=form, wanted=tokens.storage)
+        self._check_width()
+
+    def _check_width(self) -> None:
+        """A column that cuts a token off must show before the first one is made."""
+        width, table = self._database.layout.token_width, self._settings.users_table
+        needed = WIDTHS[Form(self._settings.values.tokens.storage)]
+        if width is not None and width < needed:
+            found, wanted = f"{width} characters wide", f"{needed} or more (TEXT is best)"
+            raise ColumnUnfit(table=table.table, column=table.token, found=found, needed=wanted)
 
     async def _make(self) -> Vault:
         installation = await self._database.read(lambda db: db.meta.installation_id)

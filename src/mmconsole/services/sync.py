@@ -14,7 +14,7 @@ from mmconsole.domain.accounts import TeamId
 from mmconsole.domain.plans import Finding, Forecast, Kind, Outcome, Result, Rules, allowed_removals, forecast_of
 from mmconsole.domain.tokens import Health, TokenRecord
 from mmconsole.domain.users import UserId
-from mmconsole.errors import Declined, GuardTripped, MmconsoleError, TooManyMails
+from mmconsole.errors import Declined, GuardTripped, MmconsoleError, NotFound, TeamUnknown, TooManyMails
 from mmconsole.services.accounts import Accounts
 from mmconsole.services.jobs import Journal, Runner
 from mmconsole.services.leases import Lease, hold
@@ -29,6 +29,8 @@ from mmconsole.services.users import Users
 
 LEASE: Final = "sync"
 _KIND: Final = "sync"
+LEFT_FOR_LATER: Final = "left for later"
+"""Users with steps beyond `--limit`."""
 KEPT_RESULTS: Final = 1_000
 """How many conflicts and failures a summary carries along; the database has all of them."""
 _OVERLAP_MS: Final = 5_000
@@ -74,7 +76,15 @@ class Summary:
     def troubled(self) -> int:
         return self.counts[Outcome.CONFLICT] + self.counts[Outcome.FAILED]
 
-    def add_plan(self, planned: Planned) -> bool:
+    def take(self, planned: Planned, *, limit: int | None) -> bool:
+        """Count one user. Returns whether there are steps to apply, which are at most `limit` users'."""
+        if planned.plan.steps and limit is not None and self.planned >= limit:
+            self.users += 1
+            self.counts[LEFT_FOR_LATER] += 1
+            return False
+        return self._add_plan(planned)
+
+    def _add_plan(self, planned: Planned) -> bool:
         """Count a finding, or take note of steps. Returns whether there are steps to apply."""
         plan = planned.plan
         self.users += planned.user is not None or bool(plan.steps)
@@ -142,10 +152,6 @@ class _Brief:
     rules: Rules
     teams: dict[TeamId, str]
 
-    def reached(self, summary: Summary) -> bool:
-        """Whether `--limit` leaves the rest for another time."""
-        return self.request.limit is not None and summary.planned >= self.request.limit
-
 
 Confirm = Callable[[Forecast], Awaitable[bool]]
 
@@ -184,7 +190,7 @@ class Sync:
         async for batch in self._batches(brief, shown):
             summary.add_unchanged(batch.in_step)
             for planned in batch.planned:
-                if not brief.reached(summary) and summary.add_plan(planned):
+                if summary.take(planned, limit=request.limit):
                     shown.planned(planned)
         summary.forecast = await self._forecast(summary, brief.teams)
         return summary
@@ -251,12 +257,21 @@ class Sync:
             update_username=sync.update_username,
             teams=request.teams,
             confirmed=frozenset(ids or ()) if request.link_existing else frozenset(),
+            asked=frozenset(ids or ()),
         )
 
     async def _teams(self) -> dict[TeamId, str]:
         client = await self._server.client()
-        found = [await client.team_by_name(name) for name in self._settings.values.sync.teams]
-        return {team.id: team.name for team in found}
+        found = {}
+        for name in self._settings.values.sync.teams:
+            try:
+                team = await client.team_by_name(name)
+            except NotFound as fault:
+                raise TeamUnknown(name=name, server=self._settings.server) from fault
+            if team.delete_at:
+                raise TeamUnknown(name=name, server=self._settings.server)
+            found[team.id] = team.name
+        return found
 
     async def _since(self, request: SyncRequest) -> int | None:
         """The server's time of the last look, or None when everything is to be compared (daily, or --full)."""
@@ -290,7 +305,8 @@ class Sync:
         async with aclosing(self._batches(brief, shown)) as batches:
             async for batch in batches:
                 summary.add_unchanged(batch.in_step)
-                steps = [one.plan for one in batch.planned if not brief.reached(summary) and summary.add_plan(one)]
+                limit = brief.request.limit
+                steps = [one.plan for one in batch.planned if summary.take(one, limit=limit)]
                 await job.add(steps, _noted(batch.planned))
         summary.job_id = job.id
 
@@ -390,9 +406,11 @@ def _noted_one(planned: Planned) -> TokenRecord | None:
     known = record or TokenRecord(plan.user_id)
     noted = known
     if plan.health is not None:
-        noted = replace(known, health=plan.health, cause=plan.why)
+        # What somebody disabled stays withheld, also when it is deleted on the server later.
+        withheld = known.withheld or plan.health is Health.DISABLED
+        noted = replace(known, health=plan.health, cause=plan.why, withheld=withheld)
     elif known.token_id is not None and planned.user.active:
-        noted = replace(known, health=Health.OK, cause="")
+        noted = replace(known, health=Health.OK, cause="", withheld=False)
     if plan.finding is Finding.UNCHANGED and planned.digest:
         noted = replace(noted, pushed_digest=planned.digest)
     return None if noted == known else noted

@@ -23,8 +23,10 @@ from mmconsole.errors import (
     AnswerLost,
     CannotOpen,
     MattermostError,
+    MfaDemanded,
     NotFound,
     RowMissing,
+    TokenDenied,
     TokenRejected,
     Unauthorized,
 )
@@ -36,6 +38,13 @@ from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
 
 _DAY: Final = timedelta(days=1)
+
+
+_ANOTHERS: Final = "it belongs to another account"
+_PRIVILEGED: Final = "its account has administrator rights"
+_MFA: Final = "the server demands multi-factor authentication of its account"
+_LASTING: Final = frozenset({_ANOTHERS, _PRIVILEGED, _MFA})
+"""Reasons that another token would not cure, and each token mails its owner."""
 
 
 class Tokens:
@@ -117,7 +126,8 @@ class Tokens:
             return
         await client.revoke_token(made.token.id)
         await run.write(close_intent(intent.operation_id))
-        raise TokenRejected(user_id=intent.user_id, why=why)
+        rejected = TokenDenied if why in _LASTING else TokenRejected
+        raise rejected(user_id=intent.user_id, why=why)
 
     async def _why_unusable(self, client: MattermostClient, secret: Secret, account_id: AccountId | None) -> str | None:
         """Why a secret cannot be used for an account, or None when it works.
@@ -127,10 +137,12 @@ class Tokens:
         try:
             owner = await client.me(secret)
             if owner.id != account_id:
-                return "it belongs to another account"
+                return _ANOTHERS
             if owner.privileged:
-                return "its account has administrator rights"
+                return _PRIVILEGED
             await client.my_teams(secret)
+        except MfaDemanded:
+            return _MFA
         except MattermostError as fault:
             return str(fault)
         return None

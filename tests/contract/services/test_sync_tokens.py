@@ -284,7 +284,7 @@ async def test_account_that_becomes_an_administrators_between_look_and_step_gets
 
     _, summary = await asyncio.gather(become_administrator(world), world.sync())
 
-    assert summary.counts == {"failed": 1}
+    assert summary.counts == {"conflict": 1}
     assert "administrator" in summary.listed[0].note
     assert world.server.marked == []
     world.later(60)

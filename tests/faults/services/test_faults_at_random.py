@@ -165,7 +165,7 @@ def machine_over(  # noqa: C901 - one class, made where its world is known
         def recover_and_sync_twice(self) -> None:
             world, before = self.world, self._unverified()
             run(world.recover())
-            world.later(200)
+            world.later(500)
             first = run(world.sync(full=True))
             assert first.fault is None
             world.assert_in_order()

@@ -117,7 +117,7 @@ async def killed_at_every_step(
 async def comes_into_step(world: World, ids: list[str]) -> None:
     accounts = len(world.server.people)
     await world.recover()
-    world.later(100)
+    world.later(400)
 
     summary = await world.sync(full=True)
 
@@ -167,7 +167,7 @@ async def test_without_recover_and_without_waiting_the_next_sync_is_enough_once_
     async def syncs_alone(world: World, ids: list[str]) -> None:
         summary = await world.sync()
         assert summary.troubled == 0, summary.listed
-        world.later(100)
+        world.later(400)
         await world.sync()
         world.assert_in_step(*ids)
 

@@ -43,7 +43,7 @@ MY_TEAMS = ("GET", "/users/{id}/teams")
 async def settles(world: World, *ids: str) -> None:
     """After at most one more sync everybody is in step, and then there is nothing to do."""
     world.server.faults.clear()
-    world.later(100)
+    world.later(400)
     summary = await world.sync()
     assert summary.troubled == 0, summary.listed
     world.assert_in_step(*ids)
@@ -165,10 +165,14 @@ async def test_account_that_must_set_up_a_second_factor_gets_no_token_and_says_w
 
     summary = await world.sync()
 
-    assert summary.counts == {"failed": 1}
+    assert summary.counts == {"conflict": 1}
     assert "multi-factor" in summary.listed[0].note
     assert world.server.marked == []
+    made = world.server.simulator.calls["POST /users/{id}/tokens"]
+    assert (await world.sync()).counts == {"left alone": 1}
+    assert world.server.simulator.calls["POST /users/{id}/tokens"] == made
     state.licensed = False
+    assert (await world.sync(ann)).counts == {"token generated": 1}
     await settles(world, ann)
 
 
@@ -412,7 +416,7 @@ async def test_young_intent_without_a_trace_is_closed_only_when_a_slow_server_ca
     first = await world.sync()
 
     early = await world.recover()
-    world.later(100)
+    world.later(400)
     late = await world.recover()
 
     assert first.counts == {"failed": 1}
@@ -432,7 +436,7 @@ async def test_account_that_somebody_else_made_meanwhile_is_not_taken_for_our_ow
     assert summary.counts == {"conflict": 1}
     assert stranger.tokens == ()
     assert world.record(ann)["account_id"] is None
-    world.later(200)
+    world.later(500)
     world.server.state.remove_user(stranger)
     twin = world.server.add("ann@x.test", "ann")
 

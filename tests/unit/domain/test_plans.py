@@ -18,7 +18,6 @@ from mmconsole.domain.plans import (
     UserPlan,
     allowed_removals,
     changes_for,
-    forecast,
     forecast_of,
     is_address,
     locale_of,
@@ -90,7 +89,7 @@ NEVER_LINKED = [
 
 
 @pytest.mark.parametrize(("account", "why"), NEVER_LINKED, ids=[why for _, why in NEVER_LINKED])
-@pytest.mark.parametrize("rules", [Rules(), CONFIRMED, Rules(confirm_all=True)])
+@pytest.mark.parametrize("rules", [Rules(), CONFIRMED])
 def test_accounts_that_are_not_ordinary_people_are_never_linked(account: Account, why: str, rules: Rules) -> None:
     plan = plan_user(ANN, None, seen(account), rules)
 
@@ -247,9 +246,12 @@ def test_token_of_another_account_is_a_conflict() -> None:
 
 @pytest.mark.parametrize(("known", "shown"), [(Health.OK, Health.WITHHELD), (Health.DISABLED, Health.DISABLED)])
 def test_withheld_token_is_left_alone_and_says_why(known: Health, shown: Health) -> None:
-    plan = plan_user(ANN, replace(RECORD, withheld=True, health=known), seen(ACCOUNT), Rules())
+    disabled = replace(TOKEN, active=False)
+
+    plan = plan_user(ANN, replace(RECORD, withheld=True, health=known), seen(ACCOUNT, tokens={"t": disabled}), Rules())
 
     assert (plan.finding, plan.health) == (Finding.LEFT, shown)
+    assert "sync USER" in plan.why
 
 
 def test_stored_token_without_an_id_is_adopted_once() -> None:
@@ -305,8 +307,9 @@ def test_account_that_was_not_seen_to_be_active_and_ordinary_is_not_deactivated(
 
 
 def test_who_left_without_link_or_token_needs_nothing() -> None:
-    assert plan_user(GONE, None, seen(), Rules(deactivate=True)).finding is Finding.UNCHANGED
-    assert plan_user(GONE, replace(RECORD, token_id=None), seen(), Rules()).finding is Finding.UNCHANGED
+    gone = replace(GONE, has_stored_token=False)
+    assert plan_user(gone, None, seen(), Rules(deactivate=True)).finding is Finding.UNCHANGED
+    assert plan_user(gone, replace(RECORD, token_id=None), seen(), Rules()).finding is Finding.UNCHANGED
     assert plan_removed(replace(RECORD, token_id=None), ACCOUNT, Rules()).finding is Finding.UNCHANGED
 
 
@@ -378,19 +381,38 @@ def test_guard_allows_the_larger_of_a_floor_and_a_share(users: int, allowed: int
     assert allowed_removals(users, floor=10, percent=2) == allowed
 
 
-def test_forecast_counts_users_steps_calls_and_removals() -> None:
-    new = plan_user(ANN, None, seen(), Rules())
-    gone = plan_user(GONE, RECORD, seen(ACCOUNT), Rules(deactivate=True))
-    told = forecast([new, new, gone, UserPlan(UserId("9"), finding=Finding.LEFT)], teams=2, mails_tokens=True)
+def test_forecast_counts_steps_calls_and_mails() -> None:
+    counts = {Kind.CREATE: 2, Kind.JOIN: 2, Kind.GENERATE: 2, Kind.REVOKE: 1, Kind.DEACTIVATE: 1}
+
+    told = forecast_of(counts, users=3, removals=1, teams=2, mails_tokens=True)
 
     assert (told.users, told.removals, told.mails) == (3, 1, 2)
-    assert told.steps == {Kind.CREATE: 2, Kind.JOIN: 2, Kind.GENERATE: 2, Kind.REVOKE: 1, Kind.DEACTIVATE: 1}
+    assert told.steps == counts
     assert told.calls == 2 * 1 + 4 * 1 + 2 * 3 + 2 + 2
-    assert forecast([], mails_tokens=True).steps == {}
 
 
 def test_server_that_mails_nobody_has_no_mails_in_its_forecast() -> None:
     assert forecast_of({Kind.GENERATE: 3}, users=3, removals=0, teams=1, mails_tokens=False).mails == 0
+
+
+def test_disabled_token_that_is_enabled_again_is_in_order_again() -> None:
+    record = replace(RECORD, withheld=True, health=Health.DISABLED)
+
+    assert plan_user(STORED, record, seen(ACCOUNT), Rules()).finding is Finding.UNCHANGED
+
+
+def test_withheld_user_whom_an_operator_names_gets_a_token() -> None:
+    record = replace(RECORD, withheld=True, health=Health.DENIED, token_id=None)
+    user = replace(ANN, has_stored_token=False)
+
+    assert plan_user(user, record, seen(ACCOUNT), Rules()).finding is Finding.LEFT
+    assert Kind.GENERATE in plan_user(user, record, seen(ACCOUNT), Rules(asked=frozenset({user.id}))).steps
+
+
+def test_names_that_the_application_does_not_say_are_left_as_they_are() -> None:
+    user = replace(ANN, first_name=None, last_name=None)
+
+    assert changes_for(user, replace(ACCOUNT, first_name="Kept", last_name="Too"), Rules()).named() == {}
 
 
 # ── laws ─────────────────────────────────────────────────────────────────────────────────────────
@@ -458,7 +480,7 @@ rules_ = st.builds(
     deactivate=st.booleans(),
     update_username=st.booleans(),
     teams=st.booleans(),
-    confirm_all=st.booleans(),
+    confirmed=st.sampled_from([frozenset(), CONFIRMED.confirmed]),
 )
 
 
@@ -515,14 +537,15 @@ def test_law_account_of_an_address_that_is_privileged_foreign_or_deactivated_is_
 def test_law_nobody_is_linked_without_a_verified_address_or_a_confirmation(
     user: User, record: TokenRecord | None, look: Seen, rules: Rules
 ) -> None:
-    user, rules = replace(user, email_verified=False), replace(rules, confirm_all=False)
+    user, rules = replace(user, email_verified=False), replace(rules, confirmed=frozenset())
 
     assert Kind.LINK not in plan_user(user, record, look, rules).steps
 
 
 @given(users, records, looks, rules_)
 def test_law_withheld_users_never_get_a_token(user: User, record: TokenRecord, look: Seen, rules: Rules) -> None:
-    plan = plan_user(user, replace(record, withheld=True), look, rules)
+    health = Health.WITHHELD if record.health is Health.DISABLED else record.health
+    plan = plan_user(user, replace(record, withheld=True, health=health), look, rules)
 
     assert {Kind.GENERATE, Kind.ADOPT}.isdisjoint(plan.steps)
 
@@ -552,7 +575,9 @@ def test_law_applied_changes_leave_nothing_to_change(user: User, account: Accoun
 @given(users, rules_)
 def test_law_user_in_step_plans_nothing(user: User, rules: Rules) -> None:
     user = replace(user, active=True, email="ann@x.test", has_stored_token=True)
-    mirrored = replace(ACCOUNT, first_name=fitting_name(user.first_name), last_name=fitting_name(user.last_name))
+    mirrored = replace(
+        ACCOUNT, first_name=fitting_name(user.first_name or ""), last_name=fitting_name(user.last_name or "")
+    )
     mirrored = replace(mirrored, locale=locale_of(user) or "en")
     record = replace(RECORD, pushed_digest=user.digest)
 
