@@ -94,7 +94,7 @@ def _check(*, everybody: bool, missing: bool, named: bool, link_existing: bool) 
 
 def _names_in(file: Path) -> list[str]:
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as fault:
         why = getattr(fault, "strerror", None) or "it is not UTF-8 text"
         raise UsageError(why=f"{file} cannot be read: {why}.") from fault

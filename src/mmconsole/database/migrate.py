@@ -7,6 +7,7 @@ run one after the other, and a process that is killed leaves everything as it wa
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -18,7 +19,8 @@ from mmconsole.database.address import Address, address_of, make_engine, make_fi
 from mmconsole.database.faults import translated
 from mmconsole.database.layout import read_layout
 from mmconsole.database.migrations import REVISIONS, VERSION_TABLE, Revision, finished, unknown
-from mmconsole.errors import DatabaseUnreachable, LiveTokens, NewerSchema
+from mmconsole.database.times import moment_of
+from mmconsole.errors import Busy, DatabaseUnreachable, LiveTokens, NewerSchema
 
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
 _LOCKS: Final = {
@@ -74,7 +76,8 @@ def status(settings: Settings) -> list[MigrationStatus]:
 def rollback(settings: Settings, *, step: int = 1, abandon_tokens: bool = False, ours: bool = False) -> list[Applied]:
     """Take back the last steps in the application's part of the database, or (`ours`) our own tables.
 
-    A column that was there before us stays. Raises LiveTokens while we know of tokens, unless they are abandoned.
+    A column that was there before us stays. Raises Busy while a sync is at work, and LiveTokens while we know of
+    tokens, unless they are abandoned.
     """
     address = address_of(settings)
     with _connected(address, lock=True) as connection:
@@ -82,6 +85,8 @@ def rollback(settings: Settings, *, step: int = 1, abandon_tokens: bool = False,
         branch = "ours" if ours else "app"
         ran = [revision for revision in reversed(REVISIONS) if revision.branch == branch and revision.id in done]
         wanted = ran if ours else _last_steps(ran, step, address)
+        if wanted:
+            _refuse_while_running(connection)
         if wanted and not abandon_tokens:
             _refuse_live_tokens(connection)
         applied = _run(connection, settings, wanted, up=False)
@@ -118,11 +123,23 @@ def _shown(revision: Revision, address: Address) -> bool:
     return address.embedded or not revision.embedded_only
 
 
+def _refuse_while_running(connection: Connection) -> None:
+    """A run that goes on would make tokens which nobody could store or clear up any more."""
+    if not inspect(connection).has_table("mmconsole_leases"):
+        return
+    query = "SELECT holder, acquired_at, expires_at FROM mmconsole_leases WHERE holder IS NOT NULL"
+    for holder, acquired_at, expires_at in connection.exec_driver_sql(query):
+        if moment_of(expires_at) > datetime.now(UTC):
+            raise Busy(holder=holder, since=f"{moment_of(acquired_at):%H:%M:%S} UTC")
+
+
 def _refuse_live_tokens(connection: Connection) -> None:
+    """Tokens we know by their id, adopted ones that work without a known id, and those that notes announce."""
     if not inspect(connection).has_table("mmconsole_tokens"):
         return
-    query = "SELECT COUNT(*) FROM mmconsole_tokens WHERE token_id IS NOT NULL"
-    count = connection.exec_driver_sql(query).scalar_one()
+    tokens = "SELECT COUNT(*) FROM mmconsole_tokens WHERE token_id IS NOT NULL OR health = 'ok'"
+    notes = "SELECT COUNT(*) FROM mmconsole_intents WHERE kind <> 'account'"
+    count = sum(connection.exec_driver_sql(query).scalar_one() for query in (tokens, notes))
     if count:
         raise LiveTokens(count=count)
 

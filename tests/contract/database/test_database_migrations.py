@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from mmconsole.domain.accounts import AccountId
 from mmconsole.domain.tokens import TokenId, TokenRecord
 from mmconsole.domain.users import UserId
 from mmconsole.errors import (
+    Busy,
     ColumnMissing,
     ColumnUnfit,
     DatabaseError,
@@ -219,6 +220,18 @@ async def test_live_tokens_stop_a_rollback_until_they_are_abandoned(embedded: Se
 
     assert all(ran(embedded).values())
     assert rollback(embedded, ours=ours, abandon_tokens=True)
+
+
+async def test_nothing_is_rolled_back_while_a_run_is_at_work(embedded: Settings) -> None:
+    migrate(embedded)
+    async with open_database(embedded) as database:
+        now, ttl = datetime.now(UTC), timedelta(seconds=30)
+        await database.write(lambda tx: tx.leases.acquire("sync", holder="ops1", now=now, ttl=ttl))
+
+    with pytest.raises(Busy, match="ops1"):
+        rollback(embedded, ours=True, abandon_tokens=True)
+
+    assert all(ran(embedded).values())
 
 
 async def test_what_is_not_migrated_says_so(embedded: Settings, attach: Attach) -> None:
