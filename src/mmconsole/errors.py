@@ -151,6 +151,11 @@ class BreakerOpen(MattermostError):
     """{server} failed {failures} times in a row, so it is left alone for {wait:.0f} s. Try again then."""
 
     http_status = 503
+    wait: float
+
+    def __init__(self, *, server: str, failures: int, wait: float) -> None:
+        self.wait = wait
+        super().__init__(server=server, failures=failures, wait=wait)
 
 
 class Throttled(MattermostError):

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -26,6 +26,8 @@ from mmconsole.errors import (
 from mmconsole.services.leases import Lease
 
 _FINISHED_AT_ONCE: Final = 32
+PATIENCE: Final = 300.0
+"""Seconds that a server may fail everything, as while it restarts, before a run ends."""
 _CHUNK: Final = 64
 """Items read ahead. Their rows are at most this many users old when their steps begin."""
 
@@ -180,6 +182,7 @@ class Runner:
         self._applier = applier
         self._workers = workers
         self._fault: MmconsoleError | None = None
+        self._failing_since: float | None = None
 
     async def run(self, done: Callable[[Result], None], stop: asyncio.Event) -> MmconsoleError | None:
         """Returns the fault that ended it, if one did. Users under way are always brought to their end."""
@@ -221,12 +224,34 @@ class Runner:
             if stop.is_set():
                 continue
             try:
-                result = await self._applier.apply(work.plan, work.row, username=work.username)
+                result = await self._applied(work, stop)
                 await self._journal.finish_item(work, result)
             except MmconsoleError as fault:
                 self._give_up(fault, stop)
                 continue
             done(result)
+
+    async def _applied(self, work: Work, stop: asyncio.Event) -> Result:
+        """One user. While a server fails everything it is left alone, and who was not begun yet is begun later."""
+        while True:
+            try:
+                result = await self._applier.apply(work.plan, work.row, username=work.username)
+            except BreakerOpen as fault:
+                await self._rest(fault, stop)
+                if stop.is_set() or await self._database.read(partial(_row, user_id=work.item.user_id)) != work.row:
+                    return Result(work.plan.user_id, Outcome.FAILED, str(fault))
+            else:
+                self._failing_since = None
+                return result
+
+    async def _rest(self, fault: BreakerOpen, stop: asyncio.Event) -> None:
+        """Wait as long as the breaker does. Raises the fault when the server has had its time."""
+        now = asyncio.get_running_loop().time()
+        self._failing_since = self._failing_since or now
+        if now - self._failing_since >= PATIENCE:
+            raise fault
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), fault.wait)
 
     async def _items(self, stop: asyncio.Event) -> AsyncGenerator[Work, None]:
         """The planned items with their rows as they are now."""
@@ -252,6 +277,10 @@ def _chunk(db: Snapshot, *, job_id: int, after: int | None) -> tuple[list[JobIte
     items = db.jobs.items.page(job_id, limit=_CHUNK, state=ItemState.PLANNED, after_position=after)
     rows: dict[UserId, Row] = {user.id: (user, record) for user, record in db.roster.rows([i.user_id for i in items])}
     return items, rows
+
+
+def _row(db: Snapshot, *, user_id: UserId) -> Row:
+    return next(iter(db.roster.rows([user_id])), (None, None))
 
 
 def _written(plan: UserPlan) -> str:
