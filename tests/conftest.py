@@ -339,6 +339,8 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setenv("XDG_DATA_HOME", folder)
         # Calls are repeated as often as ever, only sooner.
         monkeypatch.setattr("mmconsole.mattermost.patience._FIRST_WAIT", 0.01)
+        # A server that is gone is given up at once, where a test does not wait for its return.
+        monkeypatch.setattr("mmconsole.services.jobs.PATIENCE", 0.0)
         yield Path(folder)
 
 
