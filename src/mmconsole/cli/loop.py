@@ -19,8 +19,6 @@ from mmconsole.errors import Interrupted, MmconsoleError
 
 T = TypeVar("T")
 
-INTERRUPTED: Final = 130
-
 _PATIENCE: Final = 2
 """Signals after which the next one waits for nothing, not even for the database to be closed."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -46,7 +44,7 @@ class Interrupts:
         elif self.count <= _PATIENCE:
             self._task.cancel()
         else:
-            os._exit(INTERRUPTED)
+            os._exit(Interrupted.exit_code)
 
 
 def run(work: Callable[[Interrupts], Coroutine[Any, Any, T]]) -> T:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import typer
 
 from mmconsole.cli import output
-from mmconsole.errors import MmconsoleError
+from mmconsole.errors import Interrupted, MmconsoleError
 
 if TYPE_CHECKING:
     from mmconsole.cli.loop import Interrupts
@@ -22,7 +22,6 @@ T = TypeVar("T")
 
 UNEXPECTED: Final = 70
 """EX_SOFTWARE: a mistake of ours."""
-INTERRUPTED: Final = 130
 _LIKE_A_SECRET: Final = re.compile(r"[A-Za-z0-9+/=_-]{20,}")
 
 
@@ -74,7 +73,7 @@ def run(arguments: Sequence[str]) -> int:
         output.let_go_of_stdout()
         return 0
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return Interrupted.exit_code
     except Exception as fault:  # noqa: BLE001 - this is where every fault ends
         return _told(fault, options)
     return code if isinstance(code, int) else 0

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from mmconsole.cli import output
-from mmconsole.cli.loop import INTERRUPTED
 from mmconsole.domain.plans import Finding, Forecast, Kind, Outcome, Result
+from mmconsole.errors import Interrupted
 from mmconsole.services.recovery import Recovered
 from mmconsole.services.sync import LEFT_FOR_LATER, Summary
 
@@ -30,7 +30,7 @@ class Ending:
 
 def exit_code_of(ending: Ending) -> int:
     if ending.interrupted:
-        return INTERRUPTED
+        return Interrupted.exit_code
     if ending.summary.fault is not None:
         return ending.summary.fault.exit_code
     return SOME_FAILED if ending.summary.troubled else 0

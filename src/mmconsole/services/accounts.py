@@ -98,10 +98,8 @@ class Accounts:
             raise
 
     async def _intend(self, user: User, name: str, run: Run) -> Intent:
-        client = await self._server.client()
-        opened_at = datetime.fromtimestamp(client.server_time_ms() / 1000, UTC)
         operation = OperationId(secrets.token_hex(8))
-        intent = Intent(operation, user.id, "account", None, f"{name} {user.address}", opened_at)
+        intent = Intent(operation, user.id, "account", None, f"{name} {user.address}", await self._server.now())
         await run.write(open_intent(intent))
         return intent
 

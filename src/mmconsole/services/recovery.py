@@ -1,7 +1,6 @@
 """After a crash: every open intent is looked for on the server and brought to an end."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from mmconsole.database import Database
 from mmconsole.domain.activity import Level
@@ -53,7 +52,7 @@ class Recovery:
         elif (token_id := await self._revoke(intent)) is not None:
             await self._close(intent, token_id, run)
             return replace(found, revoked=(*found.revoked, token_id))
-        if await self._server_time() - intent.opened_at < SETTLED_AFTER:
+        if await self._server.now() - intent.opened_at < SETTLED_AFTER:
             return replace(found, young=found.young + 1)
         await run.write(close_intent(intent.operation_id))
         return replace(found, closed=found.closed + 1)
@@ -70,7 +69,3 @@ class Recovery:
         detail = f"token {token_id} was left over by an interrupted run"
         row = run.activity("token recovered", intent.user_id, detail, level=Level.WARNING)
         await run.write(close_intent(intent.operation_id, activity=row))
-
-    async def _server_time(self) -> datetime:
-        client = await self._server.client()
-        return datetime.fromtimestamp(client.server_time_ms() / 1000, UTC)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 
 from mmconsole.config import Settings
 from mmconsole.database import Database
@@ -50,6 +51,10 @@ class Server:
             message = "a client is only kept with its facts"
             raise AssertionError(message)
         return self._facts
+
+    async def now(self) -> datetime:
+        """The server's own time by its last answer, to about a second."""
+        return datetime.fromtimestamp((await self.client()).server_time_ms() / 1000, UTC)
 
     async def bind(self) -> None:
         """Remember that this database belongs to this server; called before the first write."""

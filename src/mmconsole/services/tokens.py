@@ -3,7 +3,7 @@
 import secrets
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from mmconsole.database import Database, Transaction
@@ -66,7 +66,7 @@ class Tokens:
         installation = await self._installation()
         operation = OperationId(secrets.token_hex(8))
         description = describe(installation, user_id, operation)
-        return Intent(operation, user_id, "token", account_id, description, await self._server_time())
+        return Intent(operation, user_id, "token", account_id, description, await self._server.now())
 
     async def generate(self, user_id: UserId, old: TokenRecord, run: Run) -> TokenRecord:
         """Make a token for a linked user, try it, store it, and drop the old one."""
@@ -118,7 +118,7 @@ class Tokens:
         wanted = cap - _DAY if cap > 2 * _DAY else cap / 2
         # Spread over a tenth, so that not all end on one day.
         wanted -= wanted * secrets.randbelow(100) / 1000
-        return int((await self._server_time() + wanted).timestamp() * 1000)
+        return int((await self._server.now() + wanted).timestamp() * 1000)
 
     async def _try(self, client: MattermostClient, made: NewToken, intent: Intent, run: Run) -> None:
         why = await self._why_unusable(client, made.secret, intent.account_id)
@@ -278,7 +278,3 @@ class Tokens:
         if not self._installation_id:
             self._installation_id = await self._database.read(lambda db: db.meta.installation_id)
         return self._installation_id
-
-    async def _server_time(self) -> datetime:
-        client = await self._server.client()
-        return datetime.fromtimestamp(client.server_time_ms() / 1000, UTC)

@@ -56,13 +56,6 @@ class Users:
                     yield known
             after = rows[-1][0].id
 
-    async def counts(self) -> dict[Health, int]:
-        """How many users there are of each health."""
-        counted: dict[Health, int] = {}
-        async for known in self.all():
-            counted[known.health] = counted.get(known.health, 0) + 1
-        return counted
-
     async def _page(self, after: UserId | None) -> list[tuple[User, TokenRecord | None]]:
         return await self._database.read(lambda db: db.roster.page(after, _PAGE))
 
