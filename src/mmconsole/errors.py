@@ -2,12 +2,16 @@
 
     MmconsoleError                      1
     ├── UsageError                      2
+    │   └── LinksUnnamed
+    │   └── BadFilter
     ├── SettingsError                   2
     │   ├── UnreadableSettings
     │   ├── UnknownSetting
     │   ├── InvalidSetting
     │   ├── MissingSetting
     │   ├── UnknownProfile
+    │   ├── BadKeymap
+    │   ├── BadViews
     │   └── SecretInSettings
     ├── MattermostError                 1
     │   ├── Unreachable
@@ -28,18 +32,36 @@
     │       ├── UsernameTaken
     │       ├── TeamFull
     │       ├── UserCapReached
+    │       ├── ChannelNameTaken
+    │       ├── TooManyChannels
+    │       ├── DefaultChannel
+    │       ├── OutsideTeam
+    │       ├── AccountDeactivated
+    │       ├── ManagedByGroups
     │       └── MfaDemanded
     ├── DatabaseError                   1
     │   ├── DatabaseUnreachable
+    │   │   └── ConnectionLost
+    │   ├── DriverMissing
+    │   ├── LoginRefused
+    │   ├── NoSuchDatabase
+    │   ├── TlsRefused
+    │   ├── RightMissing
     │   ├── DatabaseBusy
     │   ├── DatabaseFull
     │   ├── DatabaseReadOnly
+    │   │   └── ServerReadOnly
     │   ├── NotMigrated
     │   ├── NewerSchema
     │   ├── TableMissing
     │   ├── ColumnMissing
     │   ├── ColumnUnfit
+    │   ├── OnlyAView
+    │   ├── TableNotOnline
     │   ├── LiveTokens
+    │   ├── NoWorkers                   2
+    │   ├── TriggersRefused
+    │   │   └── TriggersNeedSuper
     │   ├── NotOurs
     │   └── RowMissing
     ├── SecretError                     1
@@ -52,14 +74,69 @@
     │   ├── ExposedFile
     │   ├── SealKeyMissing
     │   ├── SealKeyExists
+    │   ├── LaravelKeyMissing
+    │   ├── LaravelKeyUnfit
+    │   ├── LaravelKeyWrong
     │   ├── CannotOpen
+    │   │   ├── Damaged
+    │   │   ├── Altered
+    │   │   ├── KeyNotHere
+    │   │   └── OtherCipher
     │   ├── OtherForm
-    │   └── FormUnreadable
+    │   └── FileThere               2
+    ├── FileUnwritable                  1
     ├── UserUnknown                     1
     ├── AmbiguousName                   2
+    ├── ListRefused                     1
     ├── TeamUnknown                     2
+    │   └── NoSuchTeam
+    ├── ChannelError                    1
+    │   ├── ChannelUnknown
+    │   ├── ChannelAmbiguous            2
+    │   ├── ChannelNameUnfit            2
+    │   ├── ChannelTeamMissing          2
+    │   ├── ChannelTaken
+    │   ├── ChannelInArchive
+    │   ├── ChannelHidden
+    │   └── ChannelPrivate
+    ├── ProjectUnknown                  1
+    ├── ProjectsUnmapped                2
     ├── TokenRejected                   1
     │   └── TokenDenied
+    ├── TokenGone                       1
+    ├── TokenStillWorks                 1
+    ├── JobError                        1
+    │   ├── JobUnknown
+    │   ├── JobEnded
+    │   ├── NotResumable                2
+    │   ├── ChunksLeft
+    │   ├── JobStopped                  130
+    │   └── JobPaused                   130
+    ├── PlanError                       1
+    │   ├── PlanMissing                 2
+    │   ├── PlanDamaged
+    │   ├── PlanAltered
+    │   ├── PlanElsewhere
+    │   ├── PlanExpired
+    │   └── PlanNewer
+    ├── MagicLinkError                  1
+    │   ├── TicketUnknown
+    │   ├── TicketExpired
+    │   ├── TicketSpent
+    │   ├── LinkRefused
+    │   ├── RepairedLately
+    │   ├── TokenUntold
+    │   └── LandingElsewhere
+    ├── CallerError                     1
+    │   ├── NotAuthenticated
+    │   ├── NotAllowed
+    │   ├── TooManyRequests
+    │   ├── BodyTooLarge
+    │   ├── TooSlow
+    │   ├── NothingHere
+    │   ├── ApiKeyUnknown
+    │   └── IssuerUnreachable
+    ├── CannotListen                    1
     ├── GuardTripped                    4
     ├── TooManyMails                    4
     ├── Declined                        1
@@ -72,6 +149,7 @@ kept as attributes. No secret is ever a fact of an error.
 """
 
 import inspect
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -80,6 +158,8 @@ class MmconsoleError(Exception):
 
     exit_code: ClassVar[int] = 1
     http_status: ClassVar[int] = 500
+    request_id: str = ""
+    """The server's X-Request-Id of the call that failed, to find it in the server's own log."""
 
     def __init__(self, **facts: object) -> None:
         self.facts = facts
@@ -91,6 +171,25 @@ class UsageError(MmconsoleError):
 
     exit_code = 2
     http_status = 400
+
+
+class BadFilter(UsageError):
+    """The filter cannot be understood at character {place}: {why}."""
+
+    text: str
+    at: int
+    """Which character of the text it is about, from 0; its length when something is missing behind it."""
+    why: str
+
+    def __init__(self, *, text: str, at: int, why: str) -> None:
+        self.text = text
+        self.at = at
+        self.why = why
+        super().__init__(place=at + 1, why=why)
+
+
+class LinksUnnamed(UsageError):
+    """--link-existing confirms accounts of named users: say which, or --from a file."""
 
 
 # ── settings ─────────────────────────────────────────────────────────────────────────────────────
@@ -120,6 +219,14 @@ class MissingSetting(SettingsError):
 
 class UnknownProfile(SettingsError):
     """{where}: there is no profile `{profile}`. There are: {known}."""
+
+
+class BadKeymap(SettingsError):
+    """The keys in {where} cannot be used: {why}."""
+
+
+class BadViews(SettingsError):
+    """The saved views in {file} cannot be used: {why}."""
 
 
 class SecretInSettings(SettingsError):
@@ -249,6 +356,30 @@ class UserCapReached(Refused):
     """{server} has as many active users as its licence allows. Deactivate accounts or extend the licence."""
 
 
+class ChannelNameTaken(Refused):
+    """A channel of this team has this name already. An archived one keeps its name."""
+
+
+class TooManyChannels(Refused):
+    """The team has as many channels as it may. Raise MaxChannelsPerTeam in System Console > Users and Teams."""
+
+
+class DefaultChannel(Refused):
+    """This is the channel that everybody of the team is in. The server never archives it."""
+
+
+class OutsideTeam(Refused):
+    """The account is not in the channel's team, or has left it."""
+
+
+class AccountDeactivated(Refused):
+    """The account is deactivated on the server. Reactivate it there first."""
+
+
+class ManagedByGroups(Refused):
+    """Who is in this channel or its team is decided by groups of the directory. Add the account to such a group."""
+
+
 class MfaDemanded(Refused):
     """{server} demands multi-factor authentication of this account before its token can do anything."""
 
@@ -266,6 +397,32 @@ class DatabaseUnreachable(DatabaseError):
     """The database {database} cannot be opened: {why}. Check `database.url` and that the server runs."""
 
 
+class ConnectionLost(DatabaseUnreachable):
+    """The database {database} went away: {why}. What was not stored yet is done by the next run."""
+
+
+class DriverMissing(DatabaseError):
+    """The driver for {database} is not installed. Type: pip install 'mmconsole[{extra}]'"""
+
+
+class LoginRefused(DatabaseError):
+    """The database {database} refused the user or the password of `database.url`. Correct them there."""
+
+
+class NoSuchDatabase(DatabaseError):
+    """There is no database {database}. Correct the name in `database.url`, or let its administrator make it."""
+
+
+class TlsRefused(DatabaseError):
+    """No encrypted connection to the database {database} came about: {why}. Correct the TLS options of `database.url`,
+    or the server's certificate."""
+
+
+class RightMissing(DatabaseError):
+    """The user of `database.url` may not do this in {database}: {why}.
+    `mmconsole doctor --grants` prints the statements that give it what it needs."""
+
+
 class DatabaseBusy(DatabaseError):
     """The database {database} stayed locked by another program. Nothing was lost; try again."""
 
@@ -276,6 +433,10 @@ class DatabaseFull(DatabaseError):
 
 class DatabaseReadOnly(DatabaseError):
     """The database {database} cannot be written: {why}. Check the rights of its file and folder."""
+
+
+class ServerReadOnly(DatabaseReadOnly):
+    """The database {database} takes no changes: {why}. If this is a replica, set `database.url` to its primary."""
 
 
 class NotMigrated(DatabaseError):
@@ -298,9 +459,35 @@ class ColumnUnfit(DatabaseError):
     """The column `{table}.{column}` cannot hold this: it is {found}, and {needed} is needed."""
 
 
+class OnlyAView(DatabaseError):
+    """`{table}` is a view, and is only read. Set `database.users.base` to the table behind it: there the two columns
+    are written."""
+
+
+class TableNotOnline(DatabaseError):
+    """The columns of `{table}` cannot be changed while others use the table. In a quiet hour, let an administrator say
+    `{statement}`, then run this again."""
+
+
 class LiveTokens(DatabaseError):
     """Tokens of ours still work on the server ({count}), and rolling back would forget them.
     Revoke them first, or say --abandon-tokens."""
+
+
+class NoWorkers(DatabaseError):
+    """There can be no workers here: {why}."""
+
+    exit_code = 2
+
+
+class TriggersRefused(DatabaseError):
+    """Triggers cannot be made in {database}: {why}. Without them `mmconsole sync` in cron does the same, later."""
+
+
+class TriggersNeedSuper(TriggersRefused):
+    """MariaDB lets this account make no triggers in {database} (error 1419): its binary log is on and the account has
+    not the right SUPER. Let an administrator say `SET GLOBAL log_bin_trust_function_creators = 1`, or say
+    `mmconsole migrate --triggers` with an account that has it."""
 
 
 class NotOurs(DatabaseError):
@@ -337,8 +524,8 @@ class InsecureTransport(SecretError):
 
 
 class KeyringUnavailable(SecretError):
-    """The keyring of this session cannot be used: {why}. Over SSH, cron and systemd there often is none:
-    set `{key}` to credential, file or environment (README, "Where the admin token lives")."""
+    """The keyring of this session cannot be used: {why}. Over SSH, in cron and under systemd there often is none:
+    set `{key}` to credential, file or environment (docs/configuration.md, "Secrets")."""
 
 
 class KeyringSlow(SecretError):
@@ -365,21 +552,58 @@ class SealKeyExists(SecretError):
     one would leave unreadable what it sealed."""
 
 
+class LaravelKeyMissing(SecretError):
+    """There is no key of the application in the {source}, and tokens stored as `laravel` cannot be read or written
+    without it. Give its APP_KEY with `mmconsole seal laravel`, or name its .env (`laravel.source: env_file`)."""
+
+
+class LaravelKeyUnfit(SecretError):
+    """Key {number} in the {source} does not fit `laravel.cipher`: {cipher} needs {needed} bytes, and it {found}.
+    It must be the application's APP_KEY as it stands in its .env, and the cipher that of its config/app.php."""
+
+
+class LaravelKeyWrong(SecretError):
+    """None of {count} tokens in `{table}.{column}` opens with the keys in the {source}. Nothing was written.
+    They must be the APP_KEY (and APP_PREVIOUS_KEYS) of the application that reads this column."""
+
+
 class CannotOpen(SecretError):
     """What is stored cannot be opened: {why}."""
 
 
+class Damaged(CannotOpen):
+    """What is stored cannot be opened: it is cut short or damaged ({why})."""
+
+
+class Altered(CannotOpen):
+    """What is stored cannot be opened: it was changed, or {otherwise}."""
+
+
+class KeyNotHere(CannotOpen):
+    """What is stored cannot be opened: it was sealed with the key {key_id}, which is not here; bring back its copy."""
+
+
+class OtherCipher(CannotOpen):
+    """What is stored cannot be opened: it was not written with {cipher}, which `laravel.cipher` names."""
+
+
 class OtherForm(SecretError):
     """`{table}.{column}` already holds {count} tokens as `{found}`, but `tokens.storage` is `{wanted}`.
-    Nothing was written. Set `tokens.storage: {found}`, or add `{found}` to `tokens.accept` to read both."""
+    Nothing was written. Bring them into this form with `mmconsole tokens restorage --to {wanted}`,
+    or set `tokens.storage: {found}` (or add `{found}` to `tokens.accept` to read both)."""
 
 
-class FormUnreadable(SecretError):
-    """`{table}.{column}` holds {count} tokens as Laravel's `Crypt::encryptString`, which this version cannot read.
-    Nothing was written. Empty these values to have new tokens made, or wait for a version that reads them."""
+class FileThere(SecretError):
+    """{file} exists already, and nothing is overwritten. Name another file."""
+
+    exit_code = 2
 
 
 # ── operations ───────────────────────────────────────────────────────────────────────────────────
+
+
+class FileUnwritable(MmconsoleError):
+    """{file} cannot be written: {why}."""
 
 
 class UserUnknown(MmconsoleError):
@@ -395,12 +619,97 @@ class AmbiguousName(MmconsoleError):
     http_status = 409
 
 
+class ListRefused(MmconsoleError):
+    """Nobody was added or changed: {what}."""
+
+    http_status = 400
+    mistakes: tuple[tuple[int, str], ...]
+    """Each with the number of its line."""
+
+    def __init__(self, *, mistakes: Sequence[tuple[int, str]]) -> None:
+        self.mistakes = tuple(mistakes)
+        count = len(self.mistakes)
+        super().__init__(what=self.mistakes[0][1] if count == 1 else f"there are {count:,} mistakes in the list")
+
+
 class TeamUnknown(MmconsoleError):
     """There is no team `{name}` on {server}, or it is archived. Correct `sync.teams`:
     it takes names as they stand in a team's address."""
 
     exit_code = 2
     http_status = 503
+
+
+class NoSuchTeam(TeamUnknown):
+    """There is no team `{name}` on {server}, or it is archived. A team is named as it stands in its address."""
+
+    http_status = 404
+
+
+class ChannelError(MmconsoleError):
+    """Nothing can be done with this channel: {why}"""
+
+    http_status = 409
+
+
+class ChannelUnknown(ChannelError):
+    """There is no channel `{name}`{where}. Name it as `team/channel`, by its id or by its link on {server}."""
+
+    http_status = 404
+
+
+class ChannelAmbiguous(ChannelError):
+    """`{name}` is a channel of several teams: {found}. Say which one as `team/channel`."""
+
+    exit_code = 2
+
+
+class ChannelNameUnfit(ChannelError):
+    """`{name}` cannot be made into the name of a channel: no letter or digit is left of it. Take another one."""
+
+    exit_code = 2
+    http_status = 400
+
+
+class ChannelTeamMissing(ChannelError):
+    """It is not known which team is meant with `{name}`. Say so, as in `team/channel`, or set `{key}`."""
+
+    exit_code = 2
+    http_status = 400
+
+
+class ChannelTaken(ChannelError):
+    """There is a channel `{channel}` already{state}. Take another name{ways}."""
+
+
+class ChannelInArchive(ChannelError):
+    """The channel {channel} is archived. Restore it with `mmconsole channel restore {channel}`."""
+
+
+class ChannelHidden(ChannelError):
+    """The server has the channel {channel}, but does not show it yet: a replica may lag. Try again in a moment."""
+
+    http_status = 503
+
+
+class ChannelPrivate(ChannelError):
+    """The channel {channel} is private: nobody can join it alone.
+    On the command line `mmconsole channel add --as-admin` adds people to it."""
+
+    http_status = 403
+
+
+class ProjectUnknown(MmconsoleError):
+    """There is no project `{project}` with a name in the projects table ({table}). Give its name, too."""
+
+    http_status = 404
+
+
+class ProjectsUnmapped(MmconsoleError):
+    """There is no projects table to read. Set `database.projects.table` to its name, or name one with --project."""
+
+    exit_code = 2
+    http_status = 409
 
 
 class TokenRejected(MmconsoleError):
@@ -412,9 +721,211 @@ class TokenDenied(TokenRejected):
     Remove the reason, then say `mmconsole sync {user_id}`."""
 
 
+class TokenGone(MmconsoleError):
+    """The token of {user_id} is gone from the server, so it cannot be enabled again.
+    A new one is made by `mmconsole tokens generate {user_id}`."""
+
+    http_status = 409
+
+
+class TokenStillWorks(MmconsoleError):
+    """The server was told to revoke the token of {user_id}, but still knows it. The next run tries again."""
+
+    http_status = 503
+
+
+class JobError(MmconsoleError):
+    """Nothing can be done with job {job_id}: {why}."""
+
+    http_status = 409
+
+
+class JobUnknown(JobError):
+    """There is no job {job_id} in this database. `mmconsole jobs list` shows those there are."""
+
+    http_status = 404
+
+
+class NothingToUndo(JobError):
+    """Job {job_id} was `{title}`: only what a revocation of tokens disabled can be enabled again."""
+
+
+class JobEnded(JobError):
+    """Job {job_id} has ended ({state}), so there is nothing to go on with."""
+
+
+class NotResumable(JobError):
+    """Job {job_id} is not resumed by its number. Say its command again ({title}), which does the rest."""
+
+    exit_code = 2
+
+
+class ChunksLeft(JobError):
+    """Some workers could not do their part of job {job_id}: {left} users are left.
+    `mmconsole jobs resume {job_id}` goes on with them."""
+
+
+class JobStopped(JobError):
+    """Somebody stopped job {job_id}. What was done is stored; the same command plans anew what is missing."""
+
+    exit_code = 130
+
+
+class JobPaused(JobError):
+    """Somebody paused job {job_id}. What was done is stored; `mmconsole jobs resume {job_id}` or the same command
+    does the rest."""
+
+    exit_code = 130
+
+
+class PlanError(MmconsoleError):
+    """The plan {file} cannot be used: {why}. Nothing was done."""
+
+    http_status = 409
+
+
+class PlanMissing(PlanError):
+    """{file} cannot be read: {why}."""
+
+    exit_code = 2
+
+
+class PlanDamaged(PlanError):
+    """{file} is no plan, or only a part of one: {why}. Nothing was done."""
+
+
+class PlanAltered(PlanError):
+    """{file} is not as it was signed: it was edited, or signed with a key that is not here. Nothing was done.
+    Make a new one with `mmconsole plan`."""
+
+
+class PlanElsewhere(PlanError):
+    """{file} was made for another {what} ({found}, and this is {known}). Nothing was done."""
+
+
+class PlanExpired(PlanError):
+    """{file} has expired ({at}). Nothing was done. Make a new one with `mmconsole plan`."""
+
+
+class PlanNewer(PlanError):
+    """{file} was made by another version of mmconsole (format {found}, and this one reads {known}).
+    Nothing was done."""
+
+
+# ── the HTTP service ─────────────────────────────────────────────────────────────────────────────
+
+
+class MagicLinkError(MmconsoleError):
+    """This sign-in link cannot be used: {why}"""
+
+    http_status = 409
+
+
+class TicketUnknown(MagicLinkError):
+    """This sign-in link is not known here. Ask for a new one."""
+
+    http_status = 404
+
+
+class TicketExpired(MagicLinkError):
+    """This sign-in link has expired. Ask for a new one."""
+
+    http_status = 410
+
+
+class TicketSpent(MagicLinkError):
+    """This sign-in link has already been used. Ask for a new one."""
+
+    http_status = 410
+
+
+class LinkRefused(MagicLinkError):
+    """There is no sign-in link for {user_id}: {why}."""
+
+
+class RepairedLately(MagicLinkError):
+    """The token of {user_id} does not work, and a link has had it replaced within the last day.
+    `mmconsole validate --deep {user_id}` says why, `mmconsole tokens repair {user_id}` makes another."""
+
+
+class TokenUntold(MagicLinkError):
+    """Whether the token of {user_id} works cannot be told right now ({why}). Nothing was changed; try again."""
+
+    http_status = 503
+
+
+class LandingElsewhere(MagicLinkError):
+    """`to` must be a path on the Mattermost server, as in /team/channels/name."""
+
+    http_status = 400
+
+
+class CallerError(MmconsoleError):
+    """This call is not answered: {why}"""
+
+    http_status = 400
+
+
+class NotAuthenticated(CallerError):
+    """This needs a key or token that is accepted here."""
+
+    http_status = 401
+
+
+class NotAllowed(CallerError):
+    """This caller may not do this: {why}."""
+
+    http_status = 403
+
+
+class TooManyRequests(CallerError):
+    """There were too many requests. Try again in {retry_after:.0f} s."""
+
+    http_status = 429
+    retry_after: float
+
+    def __init__(self, *, retry_after: float) -> None:
+        self.retry_after = retry_after
+        super().__init__(retry_after=retry_after)
+
+
+class BodyTooLarge(CallerError):
+    """The body of a request may have {limit} bytes."""
+
+    http_status = 413
+
+
+class TooSlow(CallerError):
+    """The request did not arrive within {seconds:.0f} s."""
+
+    http_status = 408
+
+
+class NothingHere(CallerError):
+    """There is nothing here. `mmconsole serve` answers below /api/mattermost/."""
+
+    http_status = 404
+
+
+class ApiKeyUnknown(CallerError):
+    """There is no API key `{name}` that could be revoked. `mmconsole api-keys list` shows those there are."""
+
+    http_status = 404
+
+
+class IssuerUnreachable(CallerError):
+    """The keys of {issuer} cannot be fetched ({why}), so its tokens cannot be checked."""
+
+    http_status = 503
+
+
+class CannotListen(MmconsoleError):
+    """Nobody can listen on {address}: {why}. Say another one with --listen, or `web.listen`."""
+
+
 class GuardTripped(MmconsoleError):
-    """This would remove {removals} (with those of the last 24 hours {total}); the guard allows {allowed}.
-    Nothing was removed. If that is right, say --allow-removals {removals}."""
+    """This would remove {removals} tokens, accounts or channels ({total} with those of the last 24 hours); the guard
+    allows {allowed}. Nothing was removed. If that is right, say --allow-removals {removals}."""
 
     exit_code = 4
     http_status = 409

@@ -87,6 +87,19 @@ class Team:
 
 
 @dataclass(frozen=True, slots=True)
+class UserLimits:
+    """How many active users the server has, and may have; 0 means that there is no limit."""
+
+    active: int
+    at_most: int
+
+    @property
+    def room(self) -> int | None:
+        """How many more there may be; None without a limit."""
+        return max(0, self.at_most - self.active) if self.at_most else None
+
+
+@dataclass(frozen=True, slots=True)
 class PasswordPolicy:
     """What the server demands of a password (PasswordSettings). Lengths in bytes."""
 
@@ -116,6 +129,8 @@ class ServerFacts:
     smtp_port: str = ""
     max_users_per_team: int = 0
     """0 means not said."""
+    calls_per_second: int | None = None
+    """What RateLimitSettings allows; 0 means no limit, None not said."""
 
     @property
     def tokens_expire(self) -> bool:

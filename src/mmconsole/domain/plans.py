@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Final
 
 from mmconsole.domain.accounts import Account, AccountChanges, AccountId
-from mmconsole.domain.text import EMAIL_LIMIT, fitting_name, is_legal_username
+from mmconsole.domain.checks import Cause
+from mmconsole.domain.text import EMAIL_LIMIT, fitting_name, is_numbered, legal_username
 from mmconsole.domain.tokens import Health, Token, TokenId, TokenRecord
 from mmconsole.domain.users import User, UserId
 
@@ -19,7 +20,9 @@ LOCALE_LIMIT: Final = 5
 """Characters of a locale the server takes."""
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{2})?\Z")
 # A slash is legal, but an address with one cannot be asked for: it would be two parts of a path.
-_ADDRESS: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\/]+@[^\s@<>,;:\"()\[\]\\/]+\Z")
+_WORD: Final = r"[^\s@<>,;:\"()\[\]\\/.]+"
+# A dot stands between two words, never beside another one: the server reads addresses as RFC 5322 has them.
+_ADDRESS: Final = re.compile(rf"{_WORD}(\.{_WORD})*@{_WORD}(\.{_WORD})*\Z")
 
 
 class Kind(StrEnum):
@@ -32,11 +35,20 @@ class Kind(StrEnum):
     JOIN = "join team"
     ADOPT = "adopt token"
     GENERATE = "generate token"
+    REPLACE = "replace token"
+    """Make a new one before the old one, which works, is broken."""
+    ENABLE = "enable token"
+    DISABLE = "disable token"
+    """Revoke it, but not before the time to undo is over."""
     REVOKE = "revoke token"
     DEACTIVATE = "deactivate"
+    ADD = "add to channel"
+    ARCHIVE = "archive channel"
+    FOLLOW = "follow project"
+    """Some are never part of a sync."""
 
 
-REMOVING: Final = frozenset({Kind.REVOKE, Kind.DEACTIVATE})
+REMOVING: Final = frozenset({Kind.DISABLE, Kind.REVOKE, Kind.DEACTIVATE, Kind.ARCHIVE})
 """What the guard counts."""
 
 
@@ -61,6 +73,18 @@ class UserPlan:
     """What a finding says of the token; None leaves it."""
     why: str = ""
     """The reason and the cure, for people."""
+    links: str = ""
+    """The username of the account that will be linked."""
+    notices: int = 0
+    """Mails that the server sends about a changed address or username."""
+    asks: str = ""
+    """Why an operator should be asked before it is done."""
+    gone: bool = False
+    """The linked account is gone from the server: another one may have the address by now."""
+    asked: bool = False
+    """The operator named this user: a token is made although it was withheld."""
+    confirmed: bool = False
+    """The operator confirmed the link to an existing account, which is that of `links`."""
 
     @property
     def removes(self) -> bool:
@@ -75,9 +99,17 @@ class Outcome(StrEnum):
     REACTIVATED = "reactivated"
     UPDATED = "updated"
     GENERATED = "token generated"
+    REPLACED = "token replaced"
     ADOPTED = "token adopted"
+    ENABLED = "token enabled"
+    DISABLED = "token disabled"
     JOINED = "team joined"
     REMOVED = "revoked"
+    ADDED = "added"
+    THERE = "already there"
+    ARCHIVED = "archived"
+    REFUSED = "refused"
+    """A rule or the server said no; trying again would not help."""
     WAITING = "waiting at the server"
     KEPT = "kept"
     """The plan thought the token gone, but asked by its id the server knows it."""
@@ -91,7 +123,7 @@ class Result:
     """How one user's steps ended, with the reason and the cure where there is something to say."""
 
     user_id: UserId
-    outcome: Outcome
+    outcome: Outcome | Finding
     note: str = ""
 
 
@@ -104,10 +136,14 @@ class Rules:
     update_username: bool = False
     teams: bool = False
     """Whether membership of linked users is checked again (`--teams`)."""
+    joins: bool = True
+    """Whether there is a team that newcomers join."""
     confirmed: frozenset[UserId] = frozenset()
     """Users whose link to an existing account the operator confirmed (`--link-existing`)."""
     asked: frozenset[UserId] = frozenset()
     """Users whom the operator named: they get a token although it was withheld."""
+    shared_usernames: frozenset[UserId] = frozenset()
+    """Users whose wanted username another row wants too: theirs is left as it is."""
 
     def confirms(self, user_id: UserId) -> bool:
         return user_id in self.confirmed
@@ -189,14 +225,19 @@ def changes_for(user: User, account: Account, rules: Rules, *, waiting_email: st
     if account.signs_in_elsewhere:
         return AccountChanges(locale=locale)
     email = user.address if user.email_verified and user.address != waiting_email else None
-    username = user.username.lower() if rules.update_username and user.username else None
     return AccountChanges(
         email=_if_other(email, account.email.lower()),
-        username=_if_other(username if username and is_legal_username(username) else None, account.username),
+        username=None if user.id in rules.shared_usernames else _other_username(user, account, rules),
         first_name=_if_other(_name(user.first_name), account.first_name),
         last_name=_if_other(_name(user.last_name), account.last_name),
         locale=locale,
     )
+
+
+def _other_username(user: User, account: Account, rules: Rules) -> str | None:
+    """The username that the account should have and has not. A number behind it, from its creation, stays."""
+    wanted = legal_username(user.username or "") if rules.update_username else ""
+    return wanted if wanted and not is_numbered(account.username, wanted) else None
 
 
 def locale_of(user: User) -> str | None:
@@ -238,12 +279,22 @@ def _plan_newcomer(user: User, record: TokenRecord | None, seen: Seen, rules: Ru
             return _named_another(user, named, seen)
         account = seen.accounts.get(named, account)
     if account is None:
-        return _steps(user, record, Kind.CREATE, Kind.JOIN)
+        return _steps(user, record, rules, Kind.CREATE)
     if (why := _why_not_linked(user, account, seen, rules)) is not None:
         return why
     if record is not None and _was_refused(user, record, account) and not rules.confirms(user.id):
         return UserPlan(user.id, user.digest, finding=Finding.CONFLICT, health=Health.CONFLICT, why=record.cause)
-    return _steps(user, record, Kind.LINK, Kind.JOIN)
+    return _link(user, record, account, rules)
+
+
+def _link(user: User, record: TokenRecord | None, account: Account, rules: Rules) -> UserPlan:
+    notices = _notices(changes_for(user, account, rules))
+    return replace(_steps(user, record, rules, Kind.LINK), links=account.username, notices=notices)
+
+
+def _notices(changes: AccountChanges) -> int:
+    """How many mails changes cause: the server writes about another address, and about another username."""
+    return (changes.email is not None) + (changes.username is not None)
 
 
 _CONFIRM: Final = "if that account is theirs, say `sync USER --link-existing`"
@@ -257,6 +308,17 @@ def _named_another(user: User, named: AccountId, seen: Seen) -> UserPlan:
 
 
 def _why_not_linked(user: User, account: Account, seen: Seen, rules: Rules) -> UserPlan | None:
+    if (why := _why_never_linked(user, account, seen)) is not None:
+        return why
+    if not user.email_verified and not rules.confirms(user.id):
+        return _conflict(
+            user, f"@{account.username} has this address, which the application has not verified", _CONFIRM
+        )
+    return None
+
+
+def _why_never_linked(user: User, account: Account, seen: Seen) -> UserPlan | None:
+    """What no confirmation helps against."""
     if account.foreign:
         return _conflict(user, f"the address belongs to a bot or remote account (@{account.username})")
     if account.privileged:
@@ -265,10 +327,6 @@ def _why_not_linked(user: User, account: Account, seen: Seen, rules: Rules) -> U
         return _conflict(user, f"the account @{account.username} is linked to the user {holder} already")
     if not account.active:
         return _conflict(user, f"the account @{account.username} is deactivated: reactivate it on the server first")
-    if not user.email_verified and not rules.confirms(user.id):
-        return _conflict(
-            user, f"@{account.username} has this address, which the application has not verified", _CONFIRM
-        )
     return None
 
 
@@ -282,9 +340,7 @@ def _plan_linked(user: User, record: TokenRecord, account_id: AccountId, seen: S
     if account_id in seen.claimed_twice:
         return _conflict(user, "the account is linked to another user too")
     if account_id in seen.gone:
-        if rules.confirms(user.id):
-            return _steps(user, record, Kind.CREATE, Kind.JOIN)
-        return _conflict(user, "the account is gone from the server", "for a new one say `sync USER --link-existing`")
+        return plan_successor(user, record, seen.by_address.get(user.address or ""), seen, rules)
     account = seen.accounts.get(account_id)
     if account is not None and account.privileged:
         return _denied(user, account)
@@ -297,18 +353,41 @@ def _plan_linked(user: User, record: TokenRecord, account_id: AccountId, seen: S
     if account is not None and record.deactivated_by_us:
         # Also of one that is active again: then only our own note of it is out of date.
         steps.append(Kind.REACTIVATE)
-    if account is not None and _needs_update(user, record, account, rules):
+    changes = changes_for(user, account, rules, waiting_email=record.waiting_email) if account else AccountChanges()
+    if account is not None and (changes.named() or _waits_no_longer(user, record, account)):
         steps.append(Kind.UPDATE)
     if account_id in seen.outside_teams:
         steps.append(Kind.JOIN)
-    return _with_token(user, record, account_id, seen, steps, asked=user.id in rules.asked)
+    plan = _with_token(user, record, account_id, seen, steps, asked=user.id in rules.asked)
+    if account is not None and plan.finding is Finding.UNCHANGED and _shares_username(user, account, rules):
+        why = f"another row wants the username {user.username} too: give one of them another in the application"
+        return UserPlan(user.id, user.digest, finding=Finding.CONFLICT, why=why)
+    return replace(plan, notices=_notices(changes))
 
 
-def _needs_update(user: User, record: TokenRecord, account: Account, rules: Rules) -> bool:
-    """Whether there is something to push, or an address waits no longer and our note of it is out of date."""
+def plan_successor(user: User, record: TokenRecord, account: Account | None, seen: Seen, rules: Rules) -> UserPlan:
+    """Decide about a user whose account is gone from the server, and whose address `account` has by now, if any."""
+    if account is None and rules.confirms(user.id):
+        return replace(_steps(user, record, rules, Kind.CREATE), gone=True)
+    if account is None:
+        cure = "for a new one say `sync USER --link-existing`"
+        return replace(_conflict(user, "the account is gone from the server", cure), gone=True)
+    if (why := _why_never_linked(user, account, seen)) is not None:
+        return why
+    if rules.confirms(user.id):
+        return _link(user, record, account, rules)
+    return _conflict(user, f"the account is gone from the server, and @{account.username} has its address", _CONFIRM)
+
+
+def _shares_username(user: User, account: Account, rules: Rules) -> bool:
+    """Whether the account's username is another one only because two rows want the same."""
+    return user.id in rules.shared_usernames and _other_username(user, account, rules) is not None
+
+
+def _waits_no_longer(user: User, record: TokenRecord, account: Account) -> bool:
+    """Whether our note of a waiting address is out of date: it arrived, or is not wanted any more."""
     waiting = record.waiting_email
-    over = bool(waiting) and (waiting == account.email.lower() or waiting != user.address)
-    return over or bool(changes_for(user, account, rules, waiting_email=waiting).named())
+    return bool(waiting) and (waiting == account.email.lower() or waiting != user.address)
 
 
 def _with_token(  # noqa: PLR0913 - what a linked user's plan is made from
@@ -336,6 +415,8 @@ def _token_finding(
     if record.token_id is None:
         # An adopted token whose id could not be told among several stays as it is.
         return None if record.health is Health.OK else Kind.ADOPT
+    if record.cause == Cause.OTHER_SECRET:
+        return Kind.GENERATE
     if seen.tokens is None:
         return None
     if token is None:
@@ -347,8 +428,10 @@ def _token_finding(
     return None
 
 
-_DISABLED: Final = "somebody disabled the token on the server: enable it there, or say `sync USER` for a new one"
-_WITHHELD: Final = "an operator revoked the token; say `sync USER` for a new one"
+_DISABLED: Final = (
+    "somebody disabled the token on the server: enable it there, or say `tokens repair USER` for a new one"
+)
+WITHHELD: Final = "an operator revoked the token; say `tokens repair USER` for a new one"
 
 
 def _enabled_again(record: TokenRecord, token: Token | None) -> bool:
@@ -358,15 +441,16 @@ def _enabled_again(record: TokenRecord, token: Token | None) -> bool:
 def _withheld(user: User, record: TokenRecord) -> UserPlan:
     """Nothing automatic makes a token for this user; naming the user is an operator's request."""
     known = record.health in {Health.DISABLED, Health.DENIED}
-    health, why = (record.health, record.cause or _DISABLED) if known else (Health.WITHHELD, _WITHHELD)
+    health, why = (record.health, record.cause or _DISABLED) if known else (Health.WITHHELD, WITHHELD)
     return UserPlan(user.id, user.digest, finding=Finding.LEFT, health=health, why=why)
 
 
-def _steps(user: User, record: TokenRecord | None, *first: Kind) -> UserPlan:
+def _steps(user: User, record: TokenRecord | None, rules: Rules, begin: Kind) -> UserPlan:
     """The steps of a newcomer: account, teams, then the token unless it is withheld."""
+    first = (begin, Kind.JOIN) if rules.joins else (begin,)
     if record is not None and record.withheld:
         return UserPlan(user.id, user.digest, first)
-    last = Kind.ADOPT if user.has_stored_token and Kind.LINK in first else Kind.GENERATE
+    last = Kind.ADOPT if user.has_stored_token and begin is Kind.LINK else Kind.GENERATE
     return UserPlan(user.id, user.digest, (*first, last))
 
 
@@ -378,53 +462,3 @@ def _conflict(user: User, why: str, cure: str = "") -> UserPlan:
 def _denied(user: User, account: Account) -> UserPlan:
     why = f"@{account.username} has administrator rights: such an account gets no token, no update and no link"
     return UserPlan(user.id, user.digest, finding=Finding.CONFLICT, health=Health.DENIED, why=why)
-
-
-# ── forecast and guard ───────────────────────────────────────────────────────────────────────────
-
-_CALLS: Final = {
-    Kind.CREATE: 1,
-    Kind.LINK: 2,
-    Kind.REACTIVATE: 1,
-    Kind.UPDATE: 1,
-    Kind.JOIN: 1,
-    Kind.ADOPT: 3,
-    Kind.GENERATE: 3,
-    Kind.REVOKE: 2,
-    Kind.DEACTIVATE: 2,
-}
-_SECONDS: Final = {
-    Kind.CREATE: 1 / 16,
-    Kind.JOIN: 1 / 58,
-    Kind.GENERATE: 1 / 300,
-}
-"""What a 11.6.0 on two cores needs when eight are under way; everything else is about 1/500."""
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """What a plan will cause. `seconds` is for a server on two cores."""
-
-    users: int = 0
-    steps: Mapping[Kind, int] = field(default_factory=dict)
-    calls: int = 0
-    seconds: float = 0.0
-    mails: int = 0
-    removals: int = 0
-
-
-def forecast_of(counts: Mapping[Kind, int], *, users: int, removals: int, teams: int, mails_tokens: bool) -> Forecast:
-    weighted = {kind: count * (teams if kind is Kind.JOIN else 1) for kind, count in counts.items()}
-    return Forecast(
-        users=users,
-        steps={kind: counts[kind] for kind in Kind if counts.get(kind)},
-        calls=sum(_CALLS[kind] * count for kind, count in weighted.items()),
-        seconds=sum(_SECONDS.get(kind, 1 / 500) * count for kind, count in weighted.items()),
-        mails=counts.get(Kind.GENERATE, 0) if mails_tokens else 0,
-        removals=removals,
-    )
-
-
-def allowed_removals(users: int, *, floor: int, percent: float) -> int:
-    """How many removals the guard lets pass in 24 hours: the larger of a floor and a share of all users."""
-    return max(floor, int(users * percent / 100))

@@ -4,8 +4,6 @@ import re
 import unicodedata
 from typing import Final
 
-from anyascii import anyascii
-
 USERNAME_LIMIT: Final = 64
 """Characters the server takes (seen on 11.6.0; its web page is stricter, which does not matter here)."""
 RESERVED_USERNAMES: Final = frozenset({"all", "channel", "here", "matterbot", "system"})
@@ -50,6 +48,8 @@ def legal_username(wanted: str) -> str:
 
     Returns an empty string when nothing legal is left of it.
     """
+    from anyascii import anyascii  # noqa: PLC0415 - it takes as long as three empty Pythons, and few commands need it
+
     folded = anyascii(wanted).lower().strip()
     name = _ILLEGAL.sub("-", folded).strip("-._")[:USERNAME_LIMIT].rstrip("-._")
     return f"{name}-1" if name in RESERVED_USERNAMES else name
@@ -63,6 +63,12 @@ def numbered_username(name: str, number: int) -> str:
     """The same name with a number behind it, still within the limit."""
     suffix = f"-{number}"
     return name[: USERNAME_LIMIT - len(suffix)].rstrip("-._") + suffix
+
+
+def is_numbered(name: str, wanted: str) -> bool:
+    """Whether a username is the wanted one, or that with a number behind it."""
+    number = name.rpartition("-")[2]
+    return name == wanted or (number.isdecimal() and numbered_username(wanted, int(number)) == name)
 
 
 def fitting_name(name: str) -> str:

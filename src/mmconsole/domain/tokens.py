@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Final, NewType
+from typing import Final, NamedTuple, NewType
 
 from mmconsole.domain.accounts import AccountId
 from mmconsole.domain.secrets import Secret
@@ -16,7 +16,7 @@ OperationId = NewType("OperationId", str)
 MARKER: Final = "mmconsole:v1"
 DESCRIPTION_BYTES: Final = 255
 """Mattermost's limit for a token's description, in bytes (model.user_access_token, seen on 11.6.0)."""
-_USER_ID_BYTES: Final = 64
+_KEY_BYTES: Final = 64
 
 
 class Health(StrEnum):
@@ -38,9 +38,12 @@ class Health(StrEnum):
     WORKING = "working"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A token as the server lists it: never its secret."""
+Held = tuple[TokenId, AccountId]
+"""A token, and whose it is."""
+
+
+class Token(NamedTuple):
+    """A token as the server lists it: never its secret. A tuple, since a sync makes one of every token there is."""
 
     id: TokenId
     account_id: AccountId
@@ -56,6 +59,8 @@ class NewToken:
 
     token: Token
     secret: Secret
+    request_id: str = ""
+    """The server's X-Request-Id of the create; the calls that try the token have others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +95,14 @@ class Intent:
     operation_id: OperationId
     user_id: UserId
     kind: str
-    """`token` or `account`."""
+    """`token`, `account`, `drop` (a replaced token), `revoke` and `enable` (a revocation, and that it is taken back),
+    `member` (of a channel), or `channel`, whose `user_id` is a project's id or empty."""
     account_id: AccountId | None
     description: str
-    """The marker of a token; the username of an account."""
+    """The marker of a new token, the id of a known one; the username of an account; team, name and marker of a channel;
+    a member's channel."""
     opened_at: datetime
-    """By the server's clock, as far as it is known."""
+    """By the server's clock, as far as it is known; of a revocation, when the time to undo it is over."""
 
 
 def describe(installation_id: str, user_id: UserId, operation_id: OperationId) -> str:
@@ -103,12 +110,12 @@ def describe(installation_id: str, user_id: UserId, operation_id: OperationId) -
 
     A long user id is hashed, so that the whole stays within Mattermost's 255 bytes.
     """
-    return f"{MARKER}:{installation_id}:{_short(user_id)}:{operation_id}"
+    return f"{MARKER}:{installation_id}:{short_id(user_id)}:{operation_id}"
 
 
 def operation_of(description: str, *, installation_id: str, user_id: UserId) -> OperationId | None:
     """The operation that made a token, or None when the description is not this installation's for this user."""
-    prefix = f"{MARKER}:{installation_id}:{_short(user_id)}:"
+    prefix = f"{MARKER}:{installation_id}:{short_id(user_id)}:"
     return OperationId(description[len(prefix) :]) if description.startswith(prefix) else None
 
 
@@ -118,9 +125,10 @@ def is_ours(description: str, *, installation_id: str | None = None) -> bool:
     return description.startswith(prefix)
 
 
-def _short(user_id: UserId) -> str:
-    raw = user_id.encode()
+def short_id(key: str) -> str:
+    """A row's key as it stands in a marker: at most 64 bytes, without a colon."""
+    raw = key.encode()
     # A colon in an id would make the parts of the marker ambiguous.
-    if len(raw) <= _USER_ID_BYTES and b":" not in raw:
-        return user_id
+    if len(raw) <= _KEY_BYTES and b":" not in raw:
+        return key
     return "#" + blake2b(raw, digest_size=16).hexdigest()
