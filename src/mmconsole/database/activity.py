@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from mmconsole.database.connection import Connection, Row
-from mmconsole.database.times import moment_of, stored
+from mmconsole.database.times import moment_of, moment_or_none, stored
 from mmconsole.domain.activity import Activity, Level
 from mmconsole.domain.users import UserId
 
@@ -59,6 +59,12 @@ class ActivityRepository:
         values = [value for _, some in used for value in some]
         rows = self._connection.rows(f"{_SELECT}{where} ORDER BY id {order} LIMIT ?", (*values, limit))
         return [_activity_of(row) for row in rows]
+
+    def last_of(self, user_id: UserId, verb: str) -> datetime | None:
+        """When this last happened to a user; None for never."""
+        statement = "SELECT MAX(at) FROM mmconsole_activity WHERE user_id = ? AND verb = ?"
+        row = self._connection.row(statement, (user_id, verb))
+        return moment_or_none(row[0]) if row else None
 
     def last_id(self) -> int:
         """The number of the newest row; 0 when there is none."""

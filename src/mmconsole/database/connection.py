@@ -4,57 +4,24 @@ Statements are written with `?`; other drivers get their own placeholder. Hot pa
 so there is nothing between a repository and the driver but this class.
 """
 
+import re
 import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import lru_cache
-from typing import Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from sqlalchemy import Engine
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from mmconsole.database.dialect import Dialect
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine.interfaces import DBAPIConnection
 
 T = TypeVar("T")
 
 Row = tuple[Any, ...]
+_QUOTED_OR_MARK: Final = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`|\?|%""")
 IN_LIST: Final = 500
 """Values per IN list: well below every driver's limit, and long enough that the round trips do not count."""
-
-
-class Dialect:
-    """What the databases spell differently."""
-
-    __slots__ = ("_prepare", "name")
-
-    def __init__(self, engine: Engine) -> None:
-        self.name: str = engine.dialect.name
-        self._prepare = engine.dialect.identifier_preparer
-
-    @property
-    def sqlite(self) -> bool:
-        return self.name == "sqlite"
-
-    def quote(self, identifier: str) -> str:
-        """A table or column name of the application; a schema may stand before the table's name."""
-        return ".".join(self._prepare.quote_identifier(part) for part in identifier.split("."))
-
-    def as_text(self, expression: str) -> str:
-        return f"CAST({expression} AS {'CHAR' if self.name == 'mysql' else 'TEXT'})"
-
-    def folded(self, expression: str) -> str:
-        """The expression trimmed and in lower case, for comparing."""
-        return f"mmconsole_fold({expression})" if self.sqlite else f"LOWER(TRIM({expression}))"
-
-    def upsert(self, table: str, keys: Sequence[str], columns: Sequence[str]) -> str:
-        """INSERT, or UPDATE of the columns where the keys exist. Without columns what exists is left as it is."""
-        names = (*keys, *columns)
-        insert = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks(len(names))})"  # noqa: S608 - our own names
-        if self.name == "mysql":
-            changes = ", ".join(f"{column} = VALUES({column})" for column in columns or keys[:1])
-            return f"{insert} ON DUPLICATE KEY UPDATE {changes}"
-        if not columns:
-            return f"{insert} ON CONFLICT DO NOTHING"
-        changes = ", ".join(f"{column} = excluded.{column}" for column in columns)
-        return f"{insert} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
 
 
 def _lenient(raw: bytes) -> str:
@@ -66,8 +33,8 @@ class Connection:
 
     __slots__ = ("_driver", "dialect")
 
-    def __init__(self, driver: DBAPIConnection, dialect: Dialect) -> None:
-        self._driver = driver
+    def __init__(self, driver: "DBAPIConnection | sqlite3.Connection", dialect: Dialect) -> None:
+        self._driver: Any = driver
         self.dialect = dialect
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
@@ -87,7 +54,8 @@ class Connection:
     def _fetched(self, statement: str, values: Sequence[object]) -> list[Row]:
         with closing(self._driver.cursor()) as cursor:
             cursor.execute(self._spelled(statement), values)
-            return cast("list[Row]", cursor.fetchall())
+            rows = cursor.fetchall()
+            return cast("list[Row]", rows if isinstance(rows, list) else list(rows))
 
     def number(self, statement: str, values: Sequence[object] = ()) -> int:
         """The one number a statement answers; 0 for NULL."""
@@ -108,7 +76,7 @@ class Connection:
 
     def insert(self, statement: str, values: Sequence[object] = ()) -> int:
         """Run an INSERT into a table that numbers its rows (`id`). Returns the number."""
-        if self.dialect.name == "postgresql":
+        if self.dialect.postgresql:
             return self.number(f"{statement} RETURNING id", values)
         with closing(self._driver.cursor()) as cursor:
             cursor.execute(self._spelled(statement), values)
@@ -119,13 +87,19 @@ class Connection:
         """Whether a transaction is still open: SQLite ends it by itself when, say, its disk is full."""
         return bool(getattr(self._driver, "in_transaction", True))
 
+    def close(self) -> None:
+        # One that broke has nothing left to close.
+        with suppress(Exception):
+            self._driver.close()
+
     def _spelled(self, statement: str) -> str:
         return statement if self.dialect.sqlite else _spelled(statement)
 
 
 @lru_cache(maxsize=1024)
 def _spelled(statement: str) -> str:
-    return statement.replace("%", "%%").replace("?", "%s")
+    """With the placeholders of a server's driver: a `?` within quotes is a part of a name or text."""
+    return _QUOTED_OR_MARK.sub(lambda found: "%s" if found[0] == "?" else found[0].replace("%", "%%"), statement)
 
 
 def marks(count: int) -> str:

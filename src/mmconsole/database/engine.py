@@ -3,21 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from sqlalchemy import Connection
-
 from mmconsole.config import Settings
-from mmconsole.database.address import Address, address_of, make_engine
-from mmconsole.database.faults import translated
-from mmconsole.database.layout import Layout, read_layout
+from mmconsole.database.address import Address, address_of
+from mmconsole.database.connection import Connection
+from mmconsole.database.door import Door, looked_at
+from mmconsole.database.layout import Layout, read_layout, read_projects
 from mmconsole.database.migrate import heads_of
 from mmconsole.database.migrations import REVISIONS, finished, unknown
 from mmconsole.database.readers import Readers
 from mmconsole.database.session import Session, Snapshot, Transaction
 from mmconsole.database.writer import Writer
-from mmconsole.errors import DatabaseUnreachable, NewerSchema, NotMigrated
+from mmconsole.errors import NewerSchema, NotMigrated
 
 T = TypeVar("T")
 
@@ -67,37 +67,25 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
     """
     address = address_of(settings)
     layout = await asyncio.to_thread(_checked, settings, address)
-    writing = make_engine(address, plain=True)
-    reading = make_engine(address, plain=True, read_only=True)
-    writer = Writer(partial(Session, writing, layout, database=address.name), database=address.name)
-    readers = Readers(partial(Session, reading, layout, database=address.name), database=address.name)
+    writing, reading = Door(address, read_only=False), Door(address, read_only=True)
+    whose = {"database": address.name}
+    writer = Writer(partial(Session, writing, layout, **whose), **whose, of_a_file=address.sqlite)
+    readers = Readers(partial(Session, reading, layout, **whose), **whose, of_a_file=address.sqlite)
     try:
         yield Database(writer, readers, address=address, layout=layout)
     finally:
         await writer.close()
         await readers.close()
-        writing.dispose()
-        reading.dispose()
 
 
 def _checked(settings: Settings, address: Address) -> Layout:
     """Look whether everything is as it must be, before a thread is started."""
-    if address.file is not None and not address.file.exists():
-        if address.embedded:
-            raise NotMigrated(database=address.name, missing="there is no such file yet")
-        raise DatabaseUnreachable(database=address.name, why="there is no such file")
-    engine = make_engine(address, plain=True, read_only=True)
-    try:
-        with engine.connect() as connection:
-            _demand_migrated(connection, address)
-            return read_layout(connection, settings.users_table, embedded=address.embedded)
-    except Exception as fault:
-        told = translated(fault, address.name)
-        if told is fault:
-            raise
-        raise told from told.__cause__
-    finally:
-        engine.dispose()
+    if address.embedded and address.file is not None and not address.file.exists():
+        raise NotMigrated(database=address.name, missing="there is no such file yet")
+    with looked_at(address) as connection:
+        _demand_migrated(connection, address)
+        users = read_layout(connection, settings.users_table, database=address.name, embedded=address.embedded)
+        return replace(users, projects=read_projects(connection, settings.projects_table, database=address.name))
 
 
 def _demand_migrated(connection: Connection, address: Address) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from mmconsole.database.connection import Connection, Row
+from mmconsole.database.connection import Connection, Row, chunks, marks
 from mmconsole.database.times import moment_of, stored
 from mmconsole.domain.tokens import Intent, OperationId
 from mmconsole.domain.users import UserId
@@ -42,6 +42,13 @@ class IntentRepository:
 
     def open_for(self, user_id: UserId) -> list[Intent]:
         return self._intents("WHERE user_id = ? ORDER BY opened_at", (user_id,))
+
+    def of(self, ids: Sequence[UserId]) -> list[Intent]:
+        """The notes of some users."""
+        found: list[Intent] = []
+        for chunk in chunks(list(dict.fromkeys(ids))):
+            found += self._intents(f"WHERE user_id IN ({marks(len(chunk))}) ORDER BY opened_at, operation_id", chunk)
+        return found
 
     def all_open(self) -> list[Intent]:
         return self._intents("ORDER BY opened_at, operation_id", ())

@@ -22,6 +22,10 @@ _SELECT: Final = (
 class JobState(StrEnum):
     PLANNED = "planned"
     RUNNING = "running"
+    PAUSING = "pausing"
+    """Somebody asked whoever works on it to leave the rest for later."""
+    STOPPING = "stopping"
+    """Somebody asked whoever works on it to end it."""
     PAUSED = "paused"
     DONE = "done"
     FAILED = "failed"
@@ -33,7 +37,8 @@ class JobState(StrEnum):
 
 
 _ENDED: Final = frozenset({JobState.DONE, JobState.FAILED, JobState.STOPPED})
-_RESUMABLE: Final = f"('{JobState.PLANNED}', '{JobState.RUNNING}', '{JobState.PAUSED}')"
+_RESUMABLE: Final = "('planned', 'running', 'pausing', 'stopping', 'paused')"
+_UNDER_WAY: Final = "('planned', 'running', 'pausing', 'stopping')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +97,22 @@ class JobRepository:
         rows = self._connection.rows(f"{_SELECT} WHERE state IN {_RESUMABLE} ORDER BY id")
         return [self._job(row) for row in rows]
 
+    def state(self, job_id: int) -> JobState | None:
+        """Only that, for those who look often."""
+        row = self._connection.row("SELECT state FROM mmconsole_jobs WHERE id = ?", (job_id,))
+        return JobState(row[0]) if row else None
+
     def counts(self, job_id: int) -> JobCounts:
         """How many items there are of each state, as of now."""
         return JobCounts(**{state.value: count for state, count in self.items.states(job_id).items()})
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────
 
-    def create(self, *, kind: str, title: str, actor: str, at: datetime) -> int:
-        """A new job without items. Returns its number."""
+    def create(self, *, kind: str, title: str, actor: str, at: datetime, fence: int = 0) -> int:
+        """A new job without items, planned under a lease with this number. Returns its own number."""
         return self._connection.insert(
-            "INSERT INTO mmconsole_jobs (kind, title, state, actor, created_at, fence) VALUES (?, ?, ?, ?, ?, 0)",
-            (kind, title, JobState.PLANNED.value, actor, stored(at)),
+            "INSERT INTO mmconsole_jobs (kind, title, state, actor, created_at, fence) VALUES (?, ?, ?, ?, ?, ?)",
+            (kind, title, JobState.PLANNED.value, actor, stored(at), fence),
         )
 
     def start(self, job_id: int, *, fence: int, at: datetime) -> None:
@@ -126,6 +136,21 @@ class JobRepository:
     def finish(self, job_id: int, state: JobState, *, fence: int, at: datetime) -> None:
         """End it for good. Raises LeaseLost."""
         self._end(job_id, state, fence=fence, at=stored(at))
+
+    def ask(self, job_id: int, to: JobState) -> bool:
+        """Ask whoever works on it to pause or to stop; an answer is `leave`. Returns whether it is under way."""
+        return bool(
+            self._connection.run(
+                f"UPDATE mmconsole_jobs SET state = ? WHERE id = ? AND state IN {_UNDER_WAY}", (to.value, job_id)
+            )
+        )
+
+    def leave(self, job_id: int, *, fence: int, at: datetime) -> None:
+        """End it for good if somebody asked to stop it, else leave the rest for later. Raises LeaseLost."""
+        if self.state(job_id) is JobState.STOPPING:
+            self.finish(job_id, JobState.STOPPED, fence=fence, at=at)
+        else:
+            self.pause(job_id, fence=fence)
 
     def stop(self, job_id: int, *, at: datetime) -> bool:
         """An operator ends it, whoever works on it. Returns whether it had not ended yet."""

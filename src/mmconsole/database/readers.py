@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, Final, TypeVar
 
+from mmconsole.database.outage import Outage
 from mmconsole.database.session import Session, Snapshot
 from mmconsole.database.writer import tell
 from mmconsole.errors import DatabaseError
@@ -20,9 +21,11 @@ _Question = tuple[Callable[[Snapshot], Any], asyncio.Future[Any]]
 class Readers:
     """Answers questions of one event loop, each within a snapshot of its own. A thread starts when it is needed."""
 
-    def __init__(self, open_session: Callable[[], Session], *, database: str) -> None:
+    def __init__(self, open_session: Callable[[], Session], *, database: str, of_a_file: bool) -> None:
         self._open_session = open_session
         self._database = database
+        self._of_a_file = of_a_file
+        self._closing = Event()
         self._loop = asyncio.get_running_loop()
         self._questions: SimpleQueue[_Question | None] = SimpleQueue()
         self._unanswered = 0
@@ -44,6 +47,7 @@ class Readers:
     async def close(self) -> None:
         """Answer what was asked, then end the threads."""
         self._open = False
+        self._closing.set()
         for _ in self._threads:
             self._questions.put(None)
         if self._running:
@@ -79,19 +83,29 @@ class Readers:
         session: Session | None = None
         while question := self._questions.get():
             query, future = question
-            answer, fault = None, None
-            try:
-                session = session or self._open_session()
-                answer = session.answer(query)
-            except BaseException as error:  # noqa: BLE001 - it goes to whoever asked; the thread serves others too
-                fault = self._told(error, session)
-            if session and not session.roll_back():
-                session.close()
-                session = None
+            outage = Outage(ended_by=self._closing, of_a_file=self._of_a_file)
+            session, answer, fault = self._try(session, query)
+            while fault and outage.outlasts(fault):
+                session, answer, fault = self._try(session, query)
             tell(self._loop, self._deliver, future, answer, fault)
         if session:
             session.close()
         tell(self._loop, self._end_one)
+
+    def _try(
+        self, session: Session | None, query: Callable[[Snapshot], Any]
+    ) -> tuple[Session | None, object, Exception | None]:
+        """Ask once. Returns the session if it can still be used, the answer, and what went wrong."""
+        answer, fault = None, None
+        try:
+            session = session or self._open_session()
+            answer = session.answer(query)
+        except BaseException as error:  # noqa: BLE001 - it goes to whoever asked; the thread serves others too
+            fault = self._told(error, session)
+        if session and not session.roll_back():
+            session.close()
+            session = None
+        return session, answer, fault
 
     def _told(self, error: BaseException, session: Session | None) -> Exception:
         if not isinstance(error, Exception):

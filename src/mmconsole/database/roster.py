@@ -5,22 +5,54 @@ what we remember of that user. The secret itself is read by `envelope` and `enve
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
+from hashlib import blake2b
 from typing import Any, Final
 
+from msgspec import Raw
+from msgspec.json import Decoder
+
 from mmconsole.database.connection import Connection, Row, chunks, marks
+from mmconsole.database.dialect import NOES
 from mmconsole.database.embedded import EmbeddedUser, EmbeddedUsers
 from mmconsole.database.layout import Layout
-from mmconsole.database.roster_statements import RECORD_AT, Statements, statements_for
+from mmconsole.database.roster_statements import RECORD_AT, HeldTwice, Statements, statements_for
 from mmconsole.database.tokens import record_of
-from mmconsole.domain.tokens import TokenRecord
+from mmconsole.domain.accounts import AccountId
+from mmconsole.domain.tokens import Held, TokenId, TokenRecord
 from mmconsole.domain.users import User, UserId
-from mmconsole.errors import NotOurs, RowMissing
+from mmconsole.errors import NotOurs, OnlyAView, RowMissing
 
 UserAndRecord = tuple[User, TokenRecord | None]
 
 PAGE: Final = 1000
-_NOES: Final = frozenset({"", "0", "f", "false", "n", "no", "off", "0000-00-00 00:00:00"})
+_glances: Final = Decoder(list[tuple[UserId, AccountId | None, TokenId | None, int, str | None, Raw]])
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Users of whom our own side asks nothing: the row is as it was last pushed, and `looks_settled`.
+
+    The same place in each list is the same user: lists are compared whole, many times faster than user by user.
+    """
+
+    ids: list[UserId] = field(default_factory=list)
+    accounts: list[AccountId] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Glances:
+    """Users of a page."""
+
+    settled: Settled
+    others: list[UserId]
+    last: UserId | None
+    """The key after which the next page begins; None when there was nobody."""
 
 
 class Keep(Enum):
@@ -57,6 +89,15 @@ class Roster:
             return self._users(self._connection.rows(statement.first, (limit,)))
         return self._users(self._connection.rows(statement.next, (self._native(after), limit)))
 
+    def glances(self, after: UserId | None, limit: int) -> Glances:
+        """The next users in the order of the primary key, sorted by whether they must be looked at whole."""
+        statement = self._statements.glances
+        if after is None:
+            row = self._connection.row(statement.first, (limit,))
+        else:
+            row = self._connection.row(statement.next, (self._native(after), limit))
+        return _sorted_out(_glances.decode(row[0]) if row and row[0] else [])
+
     def rows(self, ids: Sequence[UserId]) -> list[UserAndRecord]:
         """The users of these ids, in the same order; those without a row are left out."""
         found: dict[UserId, UserAndRecord] = {}
@@ -89,12 +130,12 @@ class Roster:
 
     def emails_held_twice(self) -> frozenset[UserId]:
         """Users who share their address, in any case, with another row that is not deleted."""
-        return self._ids(self._statements.emails_held_twice)
+        return self._held_twice(self._statements.emails_held_twice)
 
     def wanted_usernames_held_twice(self) -> frozenset[UserId]:
         """The same for the mapped username column; nobody, if there is none."""
         statement = self._statements.usernames_held_twice
-        return self._ids(statement) if statement else frozenset()
+        return self._held_twice(statement) if statement else frozenset()
 
     def removed(self, after: UserId | None, limit: int) -> list[TokenRecord]:
         """Records with an account whose user has no row any more, in the order of our own table.
@@ -140,8 +181,10 @@ class Roster:
     ) -> None:
         """Write the user's account id, token, or both: the only statement that changes the application's table.
 
-        Raises RowMissing.
+        Raises RowMissing, OnlyAView.
         """
+        if not self._layout.writable:
+            raise OnlyAView(table=self._layout.names.table)
         given = {"account_id": account_id, "token": envelope}
         changes = {self._statements.ours[field]: value for field, value in given.items() if value is not KEEP}
         if not changes:
@@ -170,8 +213,11 @@ class Roster:
             (_user(row, split=split), None if row[RECORD_AT] is None else record_of(row[RECORD_AT:])) for row in rows
         ]
 
-    def _ids(self, statement: str) -> frozenset[UserId]:
-        return frozenset(UserId(str(row[0])) for row in self._connection.rows(statement))
+    def _held_twice(self, statement: HeldTwice) -> frozenset[UserId]:
+        # Mostly there is none, and finding out whose they are costs as much again.
+        if self._connection.row(statement.any) is None:
+            return frozenset()
+        return frozenset(UserId(str(row[0])) for row in self._connection.rows(statement.whose))
 
     def _native(self, user_id: UserId) -> object:
         native = self._layout.native(user_id)
@@ -200,7 +246,7 @@ class Roster:
 
 def _user(row: Row, *, split: bool) -> User:
     """The first columns of a joined row as a value. Runs once per user and sync."""
-    key, email, verified, username, first, last, locale, active, deleted, account_id, has_token = row[:RECORD_AT]
+    key, email, verified, username, first, last, locale, active, deleted, account_id, has_token, facts = row[:RECORD_AT]
     if split and first is not None:
         first, last = split_name(first)
     return User(
@@ -214,7 +260,25 @@ def _user(row: Row, *, split: bool) -> User:
         deleted is None and (active is None or active == 1 or says_yes(active)),
         account_id or None,
         has_token == 1,
+        _digest(facts.encode("utf-8", "surrogatepass")),
     )
+
+
+def _digest(facts: bytes | Raw) -> str:
+    return blake2b(facts, digest_size=12).hexdigest()
+
+
+def _sorted_out(glances: list[tuple[UserId, AccountId | None, TokenId | None, int, str | None, Raw]]) -> Glances:
+    settled = Settled()
+    others: list[UserId] = []
+    for user_id, account_id, token_id, ours, pushed, facts in glances:
+        if ours and account_id and token_id and pushed == _digest(facts):
+            settled.ids.append(user_id)
+            settled.accounts.append(account_id)
+            settled.held.append((token_id, account_id))
+        else:
+            others.append(user_id)
+    return Glances(settled, others, glances[-1][0] if glances else None)
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -226,5 +290,5 @@ def split_name(name: str) -> tuple[str, str]:
 def says_yes(value: Any) -> bool:  # noqa: ANN401 - a driver's value is anything
     """What a column means that may hold a moment, a number, a boolean or a word."""
     if isinstance(value, str):
-        return value.strip().lower() not in _NOES
+        return value.strip().lower() not in NOES
     return bool(value)

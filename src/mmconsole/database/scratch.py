@@ -7,8 +7,6 @@ killed: nothing of it is ever read again.
 import asyncio
 import json
 import sqlite3
-from array import array
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,8 +15,8 @@ from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 from mmconsole.database.connection import IN_LIST, chunks, marks
-from mmconsole.domain.accounts import Account, AccountId
-from mmconsole.domain.tokens import Token, TokenId
+from mmconsole.domain.accounts import Account
+from mmconsole.domain.tokens import Held, Token, TokenId
 
 T = TypeVar("T")
 
@@ -41,37 +39,31 @@ _facts_of: Final = attrgetter(*(field.name for field in fields(Account)))
 class Scratch:
     """Tokens and accounts of a server, by what a plan looks them up by. Awaited from one loop, run in one thread.
 
-    Of an active token only a 64-bit hash of whose it is is kept: 8 MB for a million. Two that collide (1 in 10^7 for a
-    million tokens) would make one dead token pass as active until the next sync.
+    Of an active token only a 64-bit hash of whose it is is kept: 0.1 GB for a million. Two that collide (1 in 10^7 for
+    a million tokens) would make one dead token pass as active until the next sync.
     """
 
     def __init__(self, thread: ThreadPoolExecutor) -> None:
         self._thread = thread
         self._opened: sqlite3.Connection | None = None
         self._indexed = False
-        self._active = array("q")
-        self._sorted = True
+        self._active: set[int] = set()
 
     async def add_tokens(self, tokens: Iterable[Token]) -> None:
         """Add tokens of a page. One may come twice, as pages move while they are read."""
-        disabled = []
-        for token in tokens:
-            if token.active:
-                self._active.append(hash((token.id, token.account_id)))
-            else:
-                disabled.append((token.id, token.account_id, token.description, token.expires_at))
-        self._sorted = False
-        if disabled:
+        seen = list(tokens)
+        self._active.update([hash((one.id, one.account_id)) for one in seen if one.active])
+        if disabled := [(one.id, one.account_id, one.description, one.expires_at) for one in seen if not one.active]:
             await self._run(lambda db: db.executemany("INSERT INTO disabled VALUES (?, ?, ?, ?)", disabled))
 
-    def has_active(self, token_id: TokenId, account_id: AccountId) -> bool:
-        """Whether this account was seen with this token, and the token was active."""
-        if not self._sorted:
-            self._active = array("q", sorted(self._active))
-            self._sorted = True
-        wanted = hash((token_id, account_id))
-        place = bisect_left(self._active, wanted)
-        return place < len(self._active) and self._active[place] == wanted
+    def all_active(self, held: Iterable[Held]) -> bool:
+        """Whether `active` would say yes of each."""
+        return self._active.issuperset(map(hash, held))
+
+    def active(self, held: Iterable[Held]) -> list[bool]:
+        """Of each token, whether its account was seen with it, and it was active."""
+        active = self._active
+        return [hash(pair) in active for pair in held]
 
     async def disabled(self, ids: Sequence[TokenId]) -> dict[TokenId, Token]:
         """Those of these tokens that were seen, but not active."""

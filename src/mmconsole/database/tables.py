@@ -127,6 +127,67 @@ class ActivityRows(Ours, table=True):
     request_id: str = Field(sa_column=Column(String(64), nullable=False))
 
 
+class UserEvents(Ours, table=True):
+    __tablename__ = "mmconsole_user_events"
+    __table_args__: ClassVar[Any] = (
+        Index("mmconsole_user_events_subject", "subject", "subject_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(sa_column=Column(BigId, primary_key=True))
+    at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    subject: str = Field(sa_column=Column(String(16), nullable=False))
+    subject_id: str = Field(sa_column=Column(String(191), nullable=False))
+    kind: str = Field(sa_column=Column(String(16), nullable=False))
+    attempts: int = Field(sa_column=Column(Integer, nullable=False))
+    due_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    aside_at: int | None = Field(sa_column=Column(BigInteger))
+    why: str | None = Field(sa_column=Column(Text))
+
+
+class Projects(Ours, table=True):
+    __tablename__ = "mmconsole_projects"
+    __table_args__: ClassVar[Any] = (
+        Index("mmconsole_projects_channel_id", "channel_id"),
+        {"sqlite_with_rowid": False},
+    )
+
+    project_id: str = Field(sa_column=Column(String(191), primary_key=True))
+    channel_id: str = Field(sa_column=Column(String(26), nullable=False))
+    linked_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    archived_with_project: bool = Field(sa_column=Column(Boolean, nullable=False))
+
+
+class Tickets(Ours, table=True):
+    __tablename__ = "mmconsole_tickets"
+    __table_args__: ClassVar[Any] = (
+        Index("mmconsole_tickets_expires_at", "expires_at"),
+        {"sqlite_with_rowid": False},
+    )
+
+    digest: str = Field(sa_column=Column(String(64), primary_key=True))
+    user_id: str = Field(sa_column=Column(String(191), nullable=False))
+    issued_by: str = Field(sa_column=Column(Text, nullable=False))
+    issued_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    spent_at: int | None = Field(sa_column=Column(BigInteger))
+    reused: bool = Field(sa_column=Column(Boolean, nullable=False))
+
+
+class ApiKeys(Ours, table=True):
+    __tablename__ = "mmconsole_api_keys"
+    __table_args__: ClassVar[Any] = ({"sqlite_with_rowid": False},)
+
+    id: str = Field(sa_column=Column(String(16), primary_key=True))
+    name: str = Field(sa_column=Column(String(64), nullable=False))
+    scopes: str = Field(sa_column=Column(Text, nullable=False))
+    digest: str = Field(sa_column=Column(String(64), nullable=False))
+    created_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    expires_at: int | None = Field(sa_column=Column(BigInteger))
+    last_used_at: int | None = Field(sa_column=Column(BigInteger))
+    revoked_at: int | None = Field(sa_column=Column(BigInteger))
+
+
 class Leases(Ours, table=True):
     __tablename__ = "mmconsole_leases"
 

@@ -51,6 +51,10 @@ class TokenRepository:
         """The users linked to an account: one, none, or a conflict."""
         return self._records("WHERE account_id = ? ORDER BY user_id", (account_id,))
 
+    def claims(self, account_id: AccountId) -> int:
+        """How many users are linked to an account: more than one is a conflict."""
+        return self._connection.number("SELECT COUNT(*) FROM mmconsole_tokens WHERE account_id = ?", (account_id,))
+
     def by_token(self, token_id: TokenId) -> TokenRecord | None:
         row = self._connection.row(f"{_SELECT} WHERE token_id = ?", (token_id,))
         return record_of(row) if row else None
@@ -113,6 +117,37 @@ class TokenRepository:
         self._change(user_id, "health = ?, cause = ?", (health.value, cause))
         if checked_at is not None:
             self._change(user_id, "checked_at = ?", (stored(checked_at),))
+
+    def exchange(self, old: TokenRecord, new: TokenRecord) -> bool:
+        """Put what a check found in the place of what it began with: token id, fingerprint, health and its time.
+
+        False when link, token, health or what an operator decided are others by now: then those stay.
+        """
+        changes = "token_id = ?, fingerprint = ?, health = ?, cause = ?, checked_at = ?, withheld = ?"
+        same = "COALESCE(account_id, '') = ? AND COALESCE(token_id, '') = ? AND health = ? AND withheld = ?"
+        checked = stored_or_none(new.checked_at)
+        found = (new.token_id, new.fingerprint, new.health.value, new.cause, checked, new.withheld)
+        begun = (old.user_id, old.account_id or "", old.token_id or "", old.health.value, old.withheld)
+        statement = f"UPDATE mmconsole_tokens SET {changes} WHERE user_id = ? AND {same}"
+        return bool(self._connection.run(statement, (*found, *begun)))
+
+    def set_checked(self, records: Sequence[TokenRecord], at: datetime) -> None:
+        """Remember when these were checked, of all that have the same token still."""
+        for chunk in chunks([(one.user_id, one.token_id) for one in records if one.token_id]):
+            ids, tokens = zip(*chunk, strict=True)
+            # A token belongs to one user, so two lists name the same pairs. Without COALESCE, SQLite seeks every user
+            # with every token in the index: 250,000 times for 500 (30,000 users: 5 s instead of 0.3 s).
+            self._set_checked(f"COALESCE(token_id, '') IN ({marks(len(tokens))})", ids, (stored(at), *ids, *tokens))
+        for unnamed in chunks([one.user_id for one in records if not one.token_id]):
+            self._set_checked("token_id IS NULL", unnamed, (stored(at), *unnamed))
+
+    def _set_checked(self, condition: str, ids: Sequence[UserId], values: Sequence[object]) -> None:
+        where = f"user_id IN ({marks(len(ids))}) AND {condition}"
+        self._connection.run(f"UPDATE mmconsole_tokens SET checked_at = ? WHERE {where}", values)
+
+    def set_fingerprint(self, user_id: UserId, fingerprint: str) -> None:
+        """Of the same token, under another key. Does nothing for a user we know nothing of."""
+        self._connection.run("UPDATE mmconsole_tokens SET fingerprint = ? WHERE user_id = ?", (fingerprint, user_id))
 
     def set_withheld(self, user_id: UserId, *, withheld: bool) -> None:
         self._change(user_id, "withheld = ?", (withheld,))

@@ -9,9 +9,10 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, Final, TypeVar
 
+from mmconsole.database.outage import Outage
 from mmconsole.database.session import Session, Transaction
 from mmconsole.errors import DatabaseError
 
@@ -42,9 +43,12 @@ class _Call:
 class Writer:
     """Takes changes from one event loop. `open_session` is called in the thread, and again after a connection died."""
 
-    def __init__(self, open_session: Callable[[], Session], *, database: str) -> None:
+    def __init__(self, open_session: Callable[[], Session], *, database: str, of_a_file: bool) -> None:
         self._open_session = open_session
         self._database = database
+        self._of_a_file = of_a_file
+        self._closing = Event()
+        self._committing = False
         self._loop = asyncio.get_running_loop()
         self._handed: SimpleQueue[list[_Call] | None] = SimpleQueue()
         self._piled: list[_Call] = []
@@ -78,6 +82,7 @@ class Writer:
         self._open = False
         self._hand_over()
         self._handed.put(None)
+        self._closing.set()
         await asyncio.shield(self._stopped)
         self._thread.join()
 
@@ -147,16 +152,33 @@ class Writer:
         return calls[:GROUP]
 
     def _write(self, group: list[_Call]) -> None:
+        outage = Outage(ended_by=self._closing, of_a_file=self._of_a_file)
+        while fault := self._try(group):
+            told = self._session.translated(fault) if self._session else fault
+            if self._committing or not outage.outlasts(told):
+                self._give_up(group, fault)
+                return
+            # Nothing was committed, so the whole group runs again on another connection.
+            self._drop_session()
+
+    def _try(self, group: list[_Call]) -> Exception | None:
+        """Run a group and commit it. Returns what went wrong with all of it."""
+        self._committing = False
+        for call in group:
+            call.fault = None
         try:
             session = self._session = self._session or self._open_session()
             session.begin_writing()
             if not self._change_together(session, group):
                 session.begin_writing()
                 self._change_apart(session, group)
+            # Whoever loses the connection now does not know whether it is stored: that is not to be done twice.
+            self._committing = True
             session.commit()
-            self.commits += 1
         except Exception as fault:  # noqa: BLE001 - whatever it is, each caller of the group must hear it
-            self._give_up(group, fault)
+            return fault
+        self.commits += 1
+        return None
 
     def _change_together(self, session: Session, group: list[_Call]) -> bool:
         """Run all changes as if none failed, which is nearly always so: without two more statements for each.

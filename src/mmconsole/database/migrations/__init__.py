@@ -26,6 +26,9 @@ REVISIONS: Final = (
     Revision("ours_0001", "ours", "2026_01_01_000001_create_mmconsole_tables"),
     Revision("app_0001", "app", "2026_01_01_000002_create_users_and_projects_tables", embedded_only=True),
     Revision("app_0002", "app", "2026_01_01_000003_add_mattermost_columns"),
+    Revision("ours_0002", "ours", "2026_01_01_000004_create_mmconsole_projects_table"),
+    Revision("ours_0003", "ours", "2026_01_01_000005_create_mmconsole_web_tables"),
+    Revision("ours_0004", "ours", "2026_01_01_000006_create_mmconsole_user_events_table"),
 )
 
 
