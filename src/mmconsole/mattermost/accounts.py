@@ -30,7 +30,7 @@ _PATCH: Final = Route("PUT", "/users/{id}/patch", schemas.ACCOUNT, Effect.AGAIN)
 _ACTIVE: Final = Route("PUT", "/users/{id}/active", schemas.STATUS, Effect.AGAIN)
 _VERIFY: Final = Route("POST", "/users/{id}/email/verify/member", schemas.ACCOUNT, Effect.AGAIN)
 
-_NO_SUCH_EMAIL: Final = "app.user.missing_account.const"
+_NO_SUCH_ACCOUNT: Final = "app.user.missing_account.const"
 _NO_SUCH_USERNAME: Final = "app.user.get_by_username.app_error"
 _USERNAME: Final = re.compile(r"[a-z0-9._-]+\Z")
 
@@ -55,12 +55,21 @@ class AccountCalls:
         row = await self._exchange.ask(_ONE, account_id, about=lambda row: row.id == account_id)
         return schemas.account_of(row)
 
+    async def find_account(self, account_id: AccountId) -> Account | None:
+        """An account, active or not; None only when the server says that it does not exist."""
+        try:
+            return await self.account(account_id)
+        except NotFound as fault:
+            if fault.error_id == _NO_SUCH_ACCOUNT:
+                return None
+            raise
+
     async def find_account_by_email(self, email: str) -> Account | None:
         """The account with this address, active or not; None when the server says that there is none."""
         try:
             row = await self._exchange.ask(_BY_EMAIL, email, about=lambda row: _same_address(row.email, email))
         except NotFound as fault:
-            if fault.error_id == _NO_SUCH_EMAIL:
+            if fault.error_id == _NO_SUCH_ACCOUNT:
                 return None
             raise
         return schemas.account_of(row)

@@ -1,9 +1,9 @@
 """The server's address: what is allowed to be one, and the URL of each call."""
 
-import ipaddress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+from mmconsole.domain.hosts import is_loopback
 from mmconsole.errors import InsecureTransport, InvalidSetting
 
 _API = "/api/v4"
@@ -35,7 +35,7 @@ def checked_address(url: str, *, allow_http: bool = False) -> Address:
     if parts.scheme not in {"http", "https"} or not host or _has_more(parts):
         raise _invalid()
     text = f"{parts.scheme}://{_bracketed(host)}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
-    if parts.scheme == "http" and not allow_http and not _is_loopback(host):
+    if parts.scheme == "http" and not allow_http and not is_loopback(host):
         raise InsecureTransport(server=text)
     return Address(text, encrypted=parts.scheme == "https")
 
@@ -47,15 +47,6 @@ def _has_more(parts: SplitResult) -> bool:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _invalid() -> InvalidSetting:

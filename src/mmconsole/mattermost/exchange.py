@@ -231,6 +231,8 @@ class Exchange:
             return self._understood(call, answer, patience), answer
         except BaseException as fault:
             name = type(fault).__name__
+            if isinstance(fault, MattermostError):
+                fault.request_id = self.last_request_id
             raise
         finally:
             if self._on_diagnostic is not None:

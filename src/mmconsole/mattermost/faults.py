@@ -13,18 +13,24 @@ import msgspec
 
 from mmconsole.domain.text import visible
 from mmconsole.errors import (
+    AccountDeactivated,
     AdminTokenDead,
     AnswerLost,
+    ChannelNameTaken,
+    DefaultChannel,
     EmailTaken,
     Garbled,
+    ManagedByGroups,
     MattermostError,
     MfaDemanded,
     NotFound,
     NotMattermost,
+    OutsideTeam,
     Refused,
     ServerFault,
     TeamFull,
     TokensSwitchedOff,
+    TooManyChannels,
     Unauthorized,
     Unreachable,
     UserCapReached,
@@ -47,8 +53,15 @@ _LEAVES: Final[dict[str, type[Refused]]] = {
     "app.user.update_active.user_limit.exceeded": UserCapReached,
     "app.user.update_active.license_user_limit.exceeded": UserCapReached,
     "api.context.mfa_required.app_error": MfaDemanded,
+    "store.sql_channel.save_channel.exists.app_error": ChannelNameTaken,
+    "api.channel.delete_channel.cannot.app_error": DefaultChannel,
+    "app.channel.add_member.deleted_user.app_error": AccountDeactivated,
+    "app.team.get_member.missing.app_error": OutsideTeam,
+    "api.channel.add_user.to.channel.failed.deleted.app_error": OutsideTeam,
+    "api.channel.add_members.user_denied": ManagedByGroups,
+    "api.channel.create_channel.max_channel_limit.app_error": TooManyChannels,
 }
-"""Ids as of 11.6.0, the first five and the sixth's twin seen on it, the licence's read in its source."""
+"""Ids as of 11.6.0. Seen on it, but for the licence's, those of groups, of who left a team and of too many channels."""
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _GAVE_UP_WAITING: Final = frozenset({408, 499})
 """A proxy says so when it stopped waiting; the server behind it may have acted."""

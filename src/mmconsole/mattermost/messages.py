@@ -11,8 +11,11 @@ from typing import Final
 import httpx
 from multidict import CIMultiDict, CIMultiDictProxy, MultiMapping
 
-_UNPARSED: Final = httpx.URL("")
 _NO_HEADERS: Final = httpx.Headers()
+_AFTER_SCHEME: Final = len("http://h")
+"""Where at the earliest an address's path begins."""
+_OF_THE_WIRE: Final = frozenset({"host", "content-length", "transfer-encoding"})
+"""Headers that whoever writes the request decides about."""
 
 
 class WholeBody(httpx.AsyncByteStream):
@@ -28,13 +31,35 @@ class WholeBody(httpx.AsyncByteStream):
 class PlainRequest(httpx.Request):
     """A request of this room. It is not changed once it is made; `headers` and `url` are for looking."""
 
-    def __init__(self, method: str, address: str, fields: dict[str, str], content: bytes) -> None:
-        super().__init__(method, _UNPARSED, headers=_NO_HEADERS, stream=WholeBody(content))
-        # What httpx made of nothing gives way to the properties below.
-        del self.url, self.headers
+    def __init__(self, method: str, address: str, fields: Mapping[str, str], body: bytes) -> None:
+        # httpx's own would make a URL and headers of nothing, in place of the properties below.
+        self.method = method
+        self.extensions = {}
+        self.stream = WholeBody(body)
         self.address = address
+        self.body = body
         self.fields = fields
         """Its headers but for Host."""
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        return self.address[: self._path_at]
+
+    def written(self, *, host: str) -> bytes:
+        """All its bytes. Raises ValueError for what would be read as something else."""
+        target = self.address[self._path_at :] or "/"
+        lines = [f"{self.method} {target} HTTP/1.1", f"Host: {host}"]
+        lines += [f"{name}: {value}" for name, value in self.fields.items()]
+        if " " in target or not "".join(lines).isprintable():
+            # Nothing of it is shown: a secret is among it.
+            raise ValueError("a request with a control character, or with a space in its address")
+        return "\r\n".join((*lines, "", "")).encode() + self.body
+
+    @property
+    def _path_at(self) -> int:
+        found = self.address.find("/", _AFTER_SCHEME)
+        return found if found > 0 else len(self.address)
 
     @cached_property
     def url(self) -> httpx.URL:  # type: ignore[override] # it can be set all the same
@@ -61,19 +86,24 @@ class PlainResponse(httpx.Response):
         return httpx.Headers([(name, value) for name, value in lines if name.lower() != b"content-encoding"])
 
 
-async def body_of(message: httpx.Request | httpx.Response) -> bytes:
-    """The whole body of a request or an answer, without the way through httpx where there is a shorter one."""
-    stream = message.stream
-    return stream.content if isinstance(stream, WholeBody) else await message.aread()
+async def plain(request: httpx.Request) -> PlainRequest:
+    """A request as one of this room's."""
+    if isinstance(request, PlainRequest):
+        return request
+    url, body = request.url, await request.aread()
+    fields = _decoded(request.headers)
+    for name in _OF_THE_WIRE:
+        fields.popall(name, None)
+    if body or request.method != "GET":
+        fields["Content-Length"] = str(len(body))
+    address = f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
+    return PlainRequest(request.method, address, fields, body)
 
 
-def address_of(request: httpx.Request) -> str:
-    return request.address if isinstance(request, PlainRequest) else str(request.url)
-
-
-def sent_headers_of(request: httpx.Request) -> Mapping[str, str]:
-    """A request's headers, but for the Host of our own: that is the address's."""
-    return request.fields if isinstance(request, PlainRequest) else _decoded(request.headers)
+async def body_of(response: httpx.Response) -> bytes:
+    """An answer's whole body, without the way through httpx where there is a shorter one."""
+    stream = response.stream
+    return stream.content if isinstance(stream, WholeBody) else await response.aread()
 
 
 def headers_of(response: httpx.Response) -> MultiMapping[str]:

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct, field
 from msgspec.json import Decoder
 
 from mmconsole.domain.accounts import Account, AccountId, Team, TeamId
+from mmconsole.domain.channels import Channel, ChannelId
 from mmconsole.domain.tokens import Token, TokenId
 
 _SIZE: Final = Meta(min_length=1, max_length=64)
@@ -82,8 +83,38 @@ class TeamMemberRow(Struct, gc=False):
     delete_at: int = 0
 
 
+class ChannelRow(Struct, gc=False):
+    """A conversation between a few people belongs to no team."""
+
+    id: Annotated[ChannelId, _SIZE]
+    team_id: TeamId
+    name: str
+    type: str
+    display_name: str = ""
+    purpose: str = ""
+    creator_id: AccountId = AccountId("")
+    create_at: int = 0
+    update_at: int = 0
+    delete_at: int = 0
+
+
+class ChannelMemberRow(Struct, gc=False):
+    channel_id: Annotated[ChannelId, _SIZE]
+    user_id: Annotated[AccountId, _SIZE]
+
+
 class StatsRow(Struct, gc=False):
     total_users_count: int
+
+
+class LimitsRow(Struct, gc=False):
+    active: int = field(name="activeUserCount")
+    at_most: int = field(default=0, name="maxUsersHardLimit")
+
+
+class TeamStatsRow(Struct, gc=False):
+    team_id: Annotated[TeamId, _SIZE]
+    active_member_count: int
 
 
 class StatusRow(Struct, gc=False):
@@ -123,12 +154,18 @@ class PasswordSettings(Struct, gc=False):
     symbol: bool = field(default=False, name="Symbol")
 
 
+class RateLimitSettings(Struct, gc=False):
+    enabled: bool = field(default=False, name="Enable")
+    per_second: int = field(default=10, name="PerSec")
+
+
 class ServerConfig(Struct, gc=False):
     """The administrator's configuration. Parts that this caller may not see are null or absent."""
 
     email: EmailSettings | None = field(default=None, name="EmailSettings")
     team: TeamSettings | None = field(default=None, name="TeamSettings")
     password: PasswordSettings | None = field(default=None, name="PasswordSettings")
+    rate_limit: RateLimitSettings | None = field(default=None, name="RateLimitSettings")
 
 
 ACCOUNT: Final = Decoder(AccountRow)
@@ -141,8 +178,14 @@ TEAM: Final = Decoder(TeamRow)
 TEAMS: Final = Decoder(list[TeamRow])
 TEAM_MEMBER: Final = Decoder(TeamMemberRow)
 TEAM_MEMBERS: Final = Decoder(list[TeamMemberRow] | None)
-"""Go writes an empty list as null where nobody takes care; these two were not seen empty."""
+"""Go writes an empty list as null where nobody takes care; these lists were not seen empty."""
+CHANNEL: Final = Decoder(ChannelRow)
+CHANNELS: Final = Decoder(list[ChannelRow] | None)
+CHANNEL_MEMBER: Final = Decoder(ChannelMemberRow)
+CHANNEL_MEMBERS: Final = Decoder(list[ChannelMemberRow] | None)
 STATS: Final = Decoder(StatsRow)
+TEAM_STATS: Final = Decoder(TeamStatsRow)
+LIMITS: Final = Decoder(LimitsRow)
 STATUS: Final = Decoder(StatusRow)
 CLIENT_CONFIG: Final = Decoder(ClientConfig)
 SERVER_CONFIG: Final = Decoder(ServerConfig)
@@ -175,6 +218,21 @@ def token_of(row: TokenRow | NewTokenRow) -> Token:
 
 def team_of(row: TeamRow) -> Team:
     return Team(row.id, row.name, row.display_name, row.delete_at)
+
+
+def channel_of(row: ChannelRow) -> Channel:
+    return Channel(
+        row.id,
+        row.team_id,
+        row.name,
+        row.display_name,
+        row.type,
+        row.purpose,
+        row.creator_id or None,
+        row.create_at,
+        row.update_at,
+        row.delete_at,
+    )
 
 
 def is_ok(row: StatusRow) -> bool:

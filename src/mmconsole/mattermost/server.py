@@ -5,7 +5,7 @@ from typing import Final
 
 import httpx
 
-from mmconsole.domain.accounts import PasswordPolicy, ServerFacts
+from mmconsole.domain.accounts import PasswordPolicy, ServerFacts, UserLimits
 from mmconsole.errors import Garbled, MfaDemanded, Refused
 from mmconsole.mattermost import schemas
 from mmconsole.mattermost.exchange import Exchange
@@ -14,6 +14,7 @@ from mmconsole.mattermost.routes import Route
 _PING: Final = Route("GET", "/system/ping", schemas.STATUS)
 _CLIENT_CONFIG: Final = Route("GET", "/config/client", schemas.CLIENT_CONFIG)
 _SERVER_CONFIG: Final = Route("GET", "/config", schemas.SERVER_CONFIG)
+_LIMITS: Final = Route("GET", "/limits/server", schemas.LIMITS)
 _VERSION: Final = re.compile(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})")
 
 
@@ -48,7 +49,13 @@ class ServerCalls:
             smtp_host=email.smtp_host or "",
             smtp_port=email.smtp_port or "",
             max_users_per_team=team.max_users_per_team or 0,
+            calls_per_second=_calls_per_second(server.rate_limit),
         )
+
+    async def user_limits(self) -> UserLimits:
+        """How many active users there are and may be. Raises Refused on servers that do not tell."""
+        row = await self._exchange.ask(_LIMITS)
+        return UserLimits(row.active, row.at_most)
 
     async def _server_config(self) -> schemas.ServerConfig:
         """The administrator's configuration, empty for who may not read it."""
@@ -81,6 +88,12 @@ def _password_policy(client: schemas.ClientConfig, settings: schemas.PasswordSet
         number=client.number == "true",
         symbol=client.symbol == "true",
     )
+
+
+def _calls_per_second(settings: schemas.RateLimitSettings | None) -> int | None:
+    if settings is None:
+        return None
+    return settings.per_second if settings.enabled else 0
 
 
 def _number(text: str) -> int:

@@ -8,7 +8,9 @@ from mmconsole.mattermost import schemas
 from mmconsole.mattermost.exchange import Exchange
 from mmconsole.mattermost.routes import Effect, Route
 
+_ONE: Final = Route("GET", "/teams/{team_id}", schemas.TEAM)
 _BY_NAME: Final = Route("GET", "/teams/name/{name}", schemas.TEAM)
+_SIZE: Final = Route("GET", "/teams/{team_id}/stats", schemas.TEAM_STATS)
 _JOIN: Final = Route("POST", "/teams/{team_id}/members", schemas.TEAM_MEMBER, Effect.AGAIN)
 _MEMBERS: Final = Route("POST", "/teams/{team_id}/members/ids", schemas.TEAM_MEMBERS)
 
@@ -16,10 +18,19 @@ _MEMBERS: Final = Route("POST", "/teams/{team_id}/members/ids", schemas.TEAM_MEM
 class TeamCalls:
     _exchange: Exchange
 
+    async def team(self, team_id: TeamId) -> Team:
+        """A team by its id. Raises NotFound."""
+        return schemas.team_of(await self._exchange.ask(_ONE, team_id, about=lambda row: row.id == team_id))
+
     async def team_by_name(self, name: str) -> Team:
         """A team by the name in its address. Raises NotFound."""
         wanted = name.lower()
         return schemas.team_of(await self._exchange.ask(_BY_NAME, wanted, about=lambda row: row.name == wanted))
+
+    async def team_size(self, team_id: TeamId) -> int:
+        """How many active members a team has. Raises NotFound."""
+        row = await self._exchange.ask(_SIZE, team_id, about=lambda row: row.team_id == team_id)
+        return row.active_member_count
 
     async def join_team(self, team_id: TeamId, account_id: AccountId) -> None:
         """Make an account a member, also when it is one already. Raises TeamFull, NotFound, Refused."""

@@ -54,7 +54,7 @@ class TokenCalls:
             body=body,
             about=lambda row: row.user_id == account_id and row.description == description,
         )
-        return NewToken(schemas.token_of(row), Secret(row.token))
+        return NewToken(schemas.token_of(row), Secret(row.token), self._exchange.last_request_id)
 
     async def tokens_of(self, account_id: AccountId) -> list[Token]:
         """All tokens of an account; none for an unknown account, as the server has it (11.6.0)."""

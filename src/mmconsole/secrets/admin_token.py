@@ -4,11 +4,11 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
 from mmconsole.config import Settings
+from mmconsole.domain.hosts import is_loopback
 from mmconsole.domain.secrets import Secret
 from mmconsole.errors import AdminTokenElsewhere, AdminTokenMissing, InsecureTransport, SecretError
 from mmconsole.secrets.places import Place, place_of
@@ -71,7 +71,7 @@ def place(settings: Settings, *, interactive: bool | None = None, environment: M
 def check_transport(url: str, *, allow_http: bool) -> None:
     """Raises InsecureTransport for http to anything but this machine, unless it is allowed."""
     parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and (allow_http or _is_loopback(parts.hostname or ""))):
+    if parts.scheme != "https" and not (parts.scheme == "http" and (allow_http or is_loopback(parts.hostname or ""))):
         raise InsecureTransport(server=origin_of(url))
 
 
@@ -80,15 +80,6 @@ def origin_of(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2].lower().removesuffix(_DEFAULT_PORTS.get(parts.scheme, ""))
     return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _taken_apart(stored: Secret, where: Place, *, bare: bool) -> tuple[str | None, Secret]:

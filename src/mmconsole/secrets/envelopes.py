@@ -1,6 +1,6 @@
 """Envelopes: `mm1$<key id>$<base64url(nonce 12 ‖ ciphertext ‖ tag)>`, AES-256-GCM.
 
-The only module that imports cryptography, so import it where something is sealed or opened.
+It imports cryptography, so import it where something is sealed or opened.
 """
 
 import binascii
@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from mmconsole.domain.secrets import Secret
-from mmconsole.errors import CannotOpen
-from mmconsole.secrets.forms import SEALED_PREFIX
-from mmconsole.secrets.seal_keys import SealKeys
+from mmconsole.errors import Altered, Damaged, KeyNotHere
+from mmconsole.secrets.forms import SEALED_PREFIX, seal_key_of
+from mmconsole.secrets.seal_keys import SealKey, SealKeys
 
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
@@ -30,47 +30,52 @@ class Sealer:
     """Seals with the current key and opens with any. Its ciphers are made once: a list opens 100,000 envelopes."""
 
     def __init__(self, keys: SealKeys, *, installation_id: str) -> None:
-        self._current = keys.current.id
+        self.current = keys.current.id
         self._ciphers = {key.id: AESGCM(key.material()) for key in keys.keys}
-        self._fingerprint_key = _subkey(keys, installation_id)
+        self._fingerprint_keys = [subkey(key, installation_id, "fingerprint") for key in keys.keys]
 
     def seal(self, secret: Secret, bound_to: bytes) -> str:
         """A new envelope with a random nonce. `bound_to` must be the same on opening."""
         nonce = os.urandom(NONCE_BYTES)
-        sealed = self._ciphers[self._current].encrypt(nonce, _bytes_of(secret), bound_to)
-        return f"{SEALED_PREFIX}{self._current}${_encoded(nonce + sealed)}"
+        sealed = self._ciphers[self.current].encrypt(nonce, _bytes_of(secret), bound_to)
+        return f"{SEALED_PREFIX}{self.current}${_encoded(nonce + sealed)}"
 
     def open(self, envelope: str, bound_to: bytes) -> Secret:
-        """Raises CannotOpen when it is cut short, changed, bound to another place or sealed with an unknown key."""
+        """Raises Damaged, KeyNotHere, or Altered, which also stands for an envelope of another place."""
         key_id, raw = _taken_apart(envelope)
         cipher = self._ciphers.get(key_id)
         if cipher is None:
-            raise CannotOpen(why=f"it was sealed with the key {key_id}, which is not here; bring back its copy")
+            raise KeyNotHere(key_id=key_id)
         try:
             text = cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], bound_to)
         except InvalidTag as fault:
-            why = f"it was changed, or it was sealed for another row or another installation (key {key_id})"
-            raise CannotOpen(why=why) from fault
+            otherwise = f"it was sealed for another row or another installation (key {key_id})"
+            raise Altered(otherwise=otherwise) from fault
         return Secret(text.decode("utf-8", "surrogatepass"))
 
-    def fingerprint(self, secret: Secret) -> str:
-        """HMAC-SHA256 in hex: tells whether a secret is a known one, and nothing about it."""
-        return hmac.digest(self._fingerprint_key, _bytes_of(secret), "sha256").hex()
+    def key_of(self, text: str) -> str:
+        """The id of the key that an envelope names."""
+        return seal_key_of(text)
+
+    def fingerprints(self, secret: Secret) -> list[str]:
+        """HMAC-SHA256 in hex under each key, the current one's first: tells a known secret, and nothing about it."""
+        raw = _bytes_of(secret)
+        return [hmac.digest(key, raw, "sha256").hex() for key in self._fingerprint_keys]
 
 
 def _taken_apart(envelope: str) -> tuple[str, bytes]:
     """Key id, and nonce with ciphertext and tag."""
     match = _ENVELOPE.match(envelope)
     if match is None:
-        raise CannotOpen(why="its envelope is damaged")
+        raise Damaged(why="it is no envelope")
     key_id, encoded = match.groups()
     try:
         raw = binascii.a2b_base64(encoded.translate(_URLSAFE) + "=" * (-len(encoded) % 4), strict_mode=True)
     except binascii.Error as fault:
-        raise CannotOpen(why="its envelope is damaged") from fault
+        raise Damaged(why="it is no envelope") from fault
     # The unused bits of the last character would let several texts mean one envelope.
     if len(raw) < NONCE_BYTES + TAG_BYTES or _encoded(raw) != encoded:
-        raise CannotOpen(why="its envelope is cut short or damaged")
+        raise Damaged(why="its envelope is too short or has an odd end")
     return key_id, raw
 
 
@@ -83,6 +88,7 @@ def _bytes_of(secret: Secret) -> bytes:
     return secret.reveal().encode("utf-8", "surrogatepass")
 
 
-def _subkey(keys: SealKeys, installation_id: str) -> bytes:
-    purpose = f"mmconsole|v1|{installation_id}|fingerprint".encode()
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(keys.current.material())
+def subkey(key: SealKey, installation_id: str, purpose: str) -> bytes:
+    """A key for another purpose than sealing, of this installation alone."""
+    told = f"mmconsole|v1|{installation_id}|{purpose}".encode()
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=told).derive(key.material())

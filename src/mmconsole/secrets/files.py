@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from errno import ELOOP
 from pathlib import Path
 from secrets import token_hex
-from typing import Final
+from typing import BinaryIO, ClassVar, Final
 
 from mmconsole.domain.secrets import Secret
-from mmconsole.errors import ExposedFile, SecretError
+from mmconsole.errors import ExposedFile, FileThere, SecretError
 
 SIZE_LIMIT: Final = 64 * 1024
 """Bytes. No secret is larger, and a wrong path may name something endless."""
@@ -24,6 +24,7 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 class SecretFile:
     path: Path
     warning: str = ""
+    writable: ClassVar[bool] = True
 
     @property
     def description(self) -> str:
@@ -53,6 +54,20 @@ class SecretFile:
             raise SecretError(why=f"{self.path} cannot be removed: {fault.strerror}") from fault
 
 
+def write_new(path: Path, secret: Secret) -> None:
+    """Write a file for us alone where there is none yet. Raises FileThere, and SecretError when it cannot be written.
+
+    A link in its place counts as a file, too: what it leads to is not written.
+    """
+    try:
+        _write_draft(path, secret)
+        _settle(path.parent)
+    except FileExistsError as fault:
+        raise FileThere(file=path) from fault
+    except OSError as fault:
+        raise SecretError(why=f"{path} cannot be written: {fault.strerror}") from fault
+
+
 def read_text(path: Path, *, private: bool = False) -> Secret | None:
     """A small text file's content without its outer space; None when there is none.
 
@@ -72,17 +87,33 @@ def read_text(path: Path, *, private: bool = False) -> Secret | None:
     return Secret(text) if text else None
 
 
-def _content(path: Path, *, private: bool) -> bytes:
-    # Without O_NONBLOCK a pipe in the file's place would hang us.
-    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (os.O_NOFOLLOW if private else 0))
+def open_private(path: Path) -> BinaryIO:
+    """A large file that is ours (or root's) alone, opened for reading. Raises ExposedFile, and OSError."""
     try:
-        facts = os.fstat(opened)
-        exposed = _exposure(facts) if private else _no_plain_file(facts)
-        if exposed:
-            raise ExposedFile(file=path, why=exposed)
+        return os.fdopen(_opened(path, private=True), "rb")
+    except OSError as fault:
+        if fault.errno == ELOOP:
+            raise ExposedFile(file=path, why="is a symbolic link") from fault
+        raise
+
+
+def _content(path: Path, *, private: bool) -> bytes:
+    opened = _opened(path, private=private)
+    try:
         return os.read(opened, SIZE_LIMIT + 1)
     finally:
         os.close(opened)
+
+
+def _opened(path: Path, *, private: bool) -> int:
+    # Without O_NONBLOCK a pipe in the file's place would hang us.
+    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (os.O_NOFOLLOW if private else 0))
+    facts = os.fstat(opened)
+    exposed = _exposure(facts) if private else _no_plain_file(facts)
+    if exposed:
+        os.close(opened)
+        raise ExposedFile(file=path, why=exposed)
+    return opened
 
 
 def _exposure(facts: os.stat_result) -> str:
@@ -116,19 +147,29 @@ def _make_folder(folder: Path) -> None:
 def _replace(path: Path, secret: Secret) -> None:
     """Put a complete new file in the old one's place, durably: a crash leaves the old or the new one."""
     draft = path.with_name(f".{path.name}.{token_hex(8)}")
-    opened = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    _write_draft(draft, secret)
     try:
-        with open(opened, "wb") as file:  # noqa: PTH123 - it is a descriptor, not a path
-            # A strict encoder's error would carry the secret along.
-            file.write(secret.reveal().encode("utf-8", "surrogatepass") + b"\n")
-            file.flush()
-            os.fsync(opened)
         draft.replace(path)
     except BaseException:
         with suppress(OSError):
             draft.unlink()
         raise
     _settle(path.parent)
+
+
+def _write_draft(path: Path, secret: Secret) -> None:
+    """Write a file that is not there yet, whole and durably, or leave none."""
+    opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with open(opened, "wb") as file:  # noqa: PTH123 - it is a descriptor, not a path
+            # A strict encoder's error would carry the secret along.
+            file.write(secret.reveal().encode("utf-8", "surrogatepass") + b"\n")
+            file.flush()
+            os.fsync(opened)
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise
 
 
 def _settle(folder: Path) -> None:

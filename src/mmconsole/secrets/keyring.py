@@ -12,7 +12,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from mmconsole.domain.secrets import Secret
 from mmconsole.errors import KeyringSlow, KeyringUnavailable, KeyringUnsafe
@@ -31,6 +31,7 @@ class KeyringEntry:
     seconds: float
     description: str = "keyring"
     warning: str = ""
+    writable: ClassVar[bool] = True
 
     def read(self) -> Secret | None:
         """Raises KeyringSlow, KeyringUnavailable or KeyringUnsafe, as everything here does."""

@@ -5,13 +5,20 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NoReturn, Protocol
+from typing import ClassVar, Final, NoReturn, Protocol
 
 import platformdirs
 
-from mmconsole.config import AdminTokenSettings, SealSettings
+from mmconsole.config import (
+    AdminTokenSettings,
+    JwtSecretSettings,
+    LaravelSettings,
+    ProxySecretSettings,
+    SealSettings,
+)
 from mmconsole.domain.secrets import Secret
 from mmconsole.errors import SecretError
+from mmconsole.secrets.env_file import EnvFile
 from mmconsole.secrets.files import SecretFile, read_text
 from mmconsole.secrets.keyring import KeyringEntry
 
@@ -32,6 +39,10 @@ class Place(Protocol):
     def warning(self) -> str:
         """What to tell people who chose this place; empty when there is nothing to say."""
 
+    @property
+    def writable(self) -> bool:
+        """Whether we can write there, or only others."""
+
     def read(self) -> Secret | None: ...
 
     def write(self, secret: Secret) -> None:
@@ -48,6 +59,7 @@ class Credential:
     name: str
     environment: Mapping[str, str] = field(repr=False)
     warning: str = ""
+    writable: ClassVar[bool] = False
 
     @property
     def description(self) -> str:
@@ -81,6 +93,7 @@ class EnvironmentVariable:
 
     variable: str
     environment: Mapping[str, str] = field(repr=False)
+    writable: ClassVar[bool] = False
 
     @property
     def description(self) -> str:
@@ -105,7 +118,7 @@ class EnvironmentVariable:
 
 
 def place_of(
-    chosen: AdminTokenSettings | SealSettings,
+    chosen: AdminTokenSettings | SealSettings | LaravelSettings | JwtSecretSettings | ProxySecretSettings,
     *,
     key: str,
     name: str,
@@ -125,6 +138,15 @@ def place_of(
             return SecretFile((chosen.file or default_file(name)).expanduser().absolute())
         case "environment":
             return EnvironmentVariable(chosen.variable, environment)
+        case "env_file":
+            return EnvFile(_named(chosen.file, key=key))
+
+
+def _named(file: Path | None, *, key: str) -> Path:
+    if file is None:
+        setting = key.replace(".source", ".file")
+        raise SecretError(why=f"`{setting}` does not name the application's .env, which `{key}` says to read")
+    return file.expanduser().absolute()
 
 
 def default_file(name: str) -> Path:

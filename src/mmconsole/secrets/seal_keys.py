@@ -1,6 +1,6 @@
 """The keys that sealed secrets are sealed with: made, kept in one place, and read from it.
 
-A lost key is a lost column, so nothing here ever overwrites one.
+A lost key is a lost column, so nothing here ever overwrites one; only `retire` forgets those that have had their day.
 """
 
 import base64
@@ -9,7 +9,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Self
@@ -94,6 +94,41 @@ def init(
     return keys
 
 
+def begin_rotation(
+    settings: Settings,
+    *,
+    now: datetime | None = None,
+    interactive: bool | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> SealKeys:
+    """Put a new key before the known one, which goes on opening.
+
+    Where there is more than one key, a rotation was begun before, and those are the keys to go on with. Raises
+    SealKeyMissing, and SecretError where only others can write.
+    """
+    known = load(settings, interactive=interactive, environment=environment)
+    if len(known.keys) > 1:
+        return known
+    keys = _with_new(known, now or datetime.now(UTC))
+    place(settings, interactive=interactive, environment=environment).write(as_text(keys))
+    return keys
+
+
+def retire(
+    settings: Settings,
+    key_ids: Collection[str],
+    *,
+    interactive: bool | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> SealKeys:
+    """Forget keys that nothing is sealed with any more. The current one always stays."""
+    known = load(settings, interactive=interactive, environment=environment)
+    kept = SealKeys(tuple(key for key in known.keys if key is known.current or key.id not in key_ids))
+    if kept != known:
+        place(settings, interactive=interactive, environment=environment).write(as_text(kept))
+    return kept
+
+
 def in_memory(*, now: datetime | None = None) -> SealKeys:
     """New keys that are stored nowhere, for the demo."""
     return SealKeys((SealKey.new(now=now or datetime.now(UTC)),))
@@ -109,10 +144,18 @@ def status(
 
 
 def export(
-    settings: Settings, *, interactive: bool | None = None, environment: Mapping[str, str] = os.environ
+    settings: Settings,
+    *,
+    with_new: bool = False,
+    interactive: bool | None = None,
+    environment: Mapping[str, str] = os.environ,
 ) -> Secret:
-    """All keys as one text, for a backup or for a place that only others can write."""
-    return as_text(load(settings, interactive=interactive, environment=environment))
+    """All keys as one text, for a backup or for a place that only others can write.
+
+    `with_new` puts a new key before them, with which a rotation begins where only others can write.
+    """
+    keys = load(settings, interactive=interactive, environment=environment)
+    return as_text(_with_new(keys, datetime.now(UTC)) if with_new else keys)
 
 
 def place(settings: Settings, *, interactive: bool | None = None, environment: Mapping[str, str] = os.environ) -> Place:
@@ -156,6 +199,10 @@ def _read(where: Place) -> SealKeys | None:
     if keys is None:
         raise SecretError(why=f"what is in the {where.description} is not a set of seal keys; bring back your copy")
     return keys
+
+
+def _with_new(keys: SealKeys, now: datetime) -> SealKeys:
+    return SealKeys((SealKey.new(now=now), *keys.keys))
 
 
 def _checked(key_id: str, encoded: str, created_at: str | None) -> SealKey:

@@ -126,7 +126,7 @@ class Simulator:
         call = Call(self.state, exchange.scope, path, ())
         with contextlib.suppress(AppError):
             auth.identify(call, required=False)
-        return delivery.who_page(call.asker.username if call.asker else None)
+        return delivery.who_page(call.asker.username if call.asker else None, self.options.base)
 
     # --- one call ---------------------------------------------------------------------------------------------
 

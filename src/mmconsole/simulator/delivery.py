@@ -27,6 +27,19 @@ WEB_APP_PAGE: Final = (
     b"<!doctype html><html><head><title>Mattermost</title></head><body><div id='root'></div></body></html>"
 )
 LOGIN_PAGE: Final = b"<!doctype html><html><body><form action='/login' method='post'>Sign in</form></body></html>"
+_CHANGE: Final = """
+<button id="change">Change my nickname</button> <output></output>
+<script>
+document.getElementById("change").onclick = async () => {
+  const headers = {"X-Requested-With": "XMLHttpRequest", "Content-Type": "application/json"};
+  const csrf = document.cookie.match(/(?:^|; )MMCSRF=([^;]+)/);
+  if (csrf) headers["X-CSRF-Token"] = csrf[1];
+  const nickname = "Changed at " + new Date().toISOString();
+  const body = JSON.stringify({nickname});
+  const answer = await fetch("BASE/api/v4/users/me/patch", {method: "PUT", headers, body});
+  document.querySelector("output").textContent = answer.ok ? "Changed." : "Refused: " + answer.status;
+};
+</script>"""
 NOT_FOUND_PAGE: Final = b"<html><head><title>404 Not Found</title></head><body><h1>404 Not Found</h1></body></html>"
 PIECES: Final = 10
 
@@ -154,10 +167,12 @@ def no_such_call(path: str) -> bytes:
     return msgspec.json.encode({"id": error_id, "message": message, "detailed_error": detail, "status_code": 404})
 
 
-def who_page(username: str | None) -> bytes:
-    """The web page of a demo: whom the browser is signed in as."""
+def who_page(username: str | None, base: str) -> bytes:
+    """The web page of a demo: whom the browser is signed in as, and a change made as the web client makes one."""
     words = f"Signed in as <b>{html.escape(username)}</b>" if username else "Not signed in"
-    return f"<!doctype html><html><head><title>Mattermost</title></head><body><p>{words}.</p></body></html>".encode()
+    change = _CHANGE.replace("BASE", base) if username else ""
+    page = f"<!doctype html><html><head><title>Mattermost</title></head><body><p>{words}.</p>{change}</body></html>"
+    return page.encode()
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send) -> None:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 USERNAME: Final = re.compile(r"[a-z0-9.\-_]+")
 RESERVED_USERNAMES: Final = frozenset({"all", "channel", "matterbot", "system"})
-EMAIL: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+")
+_ATOM: Final = r"[^\s@<>,;:\"()\[\]\\.]+"
+EMAIL: Final = re.compile(rf"{_ATOM}(\.{_ATOM})*@{_ATOM}(\.{_ATOM})*")
+"""As Go's net/mail takes it: no dot at an end, no two in a row."""
 TEAM_NAME: Final = re.compile(r"[a-z0-9]+([a-z\-0-9]+|(__)?)[a-z0-9]+")
 RESERVED_TEAMS: Final = frozenset(
     {

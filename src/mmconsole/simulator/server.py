@@ -9,7 +9,7 @@ import socket
 import threading
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 import uvloop
@@ -28,11 +28,45 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 
 
+class _Gathering:
+    """A transport that writes once what one turn of the loop brings: head and body of an answer together.
+
+    So does Mattermost, whose Go server buffers 4 KiB. uvicorn writes them apart, each by a system call.
+    """
+
+    __slots__ = ("_later", "_transport", "_written")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._later = asyncio.get_running_loop().call_soon
+        self._written: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a transport can do
+        return getattr(self._transport, name)
+
+    def write(self, content: bytes) -> None:
+        self._written.append(content)
+        if len(self._written) == 1:
+            self._later(self._flush)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._written:
+            self._transport.write(b"".join(self._written))
+            self._written.clear()
+
+
 class _Protocol(HttpToolsProtocol):
     """Puts into the scope what ASGI has no word for: a way to close the connection without an answer.
 
     A handler that raises, or returns without an answer, does not do it: uvicorn then sends a 500.
     """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn says so too
+        super().connection_made(cast("asyncio.Transport", _Gathering(transport)))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
