@@ -3,9 +3,8 @@
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain, count
 from typing import Final
 
 from mmconsole.database import Transaction
@@ -15,7 +14,15 @@ from mmconsole.domain.secrets import Secret
 from mmconsole.domain.text import fitting_name, legal_username, numbered_username
 from mmconsole.domain.tokens import Health, Intent, OperationId, TokenRecord
 from mmconsole.domain.users import User, UserId
-from mmconsole.errors import AnswerLost, EmailTaken, MmconsoleError, Refused, RowMissing, UsernameTaken
+from mmconsole.errors import (
+    AnswerLost,
+    EmailTaken,
+    MattermostError,
+    MmconsoleError,
+    Refused,
+    RowMissing,
+    UsernameTaken,
+)
 from mmconsole.secrets.passwords import random_password
 from mmconsole.services.changes import close_intent, open_intent, replace_intent
 from mmconsole.services.runs import Run
@@ -27,7 +34,7 @@ SETTLED_AFTER: Final = timedelta(seconds=360)
 
 It may have waited 300 s for a server that asked to slow down, and then as long as a slow one takes.
 """
-_CLOCK_SLACK: Final = timedelta(seconds=5)
+CLOCK_SLACK: Final = timedelta(seconds=5)
 _NAME_TRIES: Final = 20
 
 
@@ -39,28 +46,46 @@ class StepConflict(Exception):
         self.health = health
 
 
+@dataclass(frozen=True, slots=True)
+class MadeAccount:
+    """An account as it was made, with its intent, which is still open."""
+
+    intent: Intent
+    account: Account
+    request_id: str = ""
+    """The server's id of the create; empty when its answer was lost."""
+
+
 class Accounts:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._claimed: set[str] = set()
+        self._next_number: dict[str, int] = {}
 
     async def free_usernames(self, users: Sequence[User]) -> dict[UserId, str]:
         """A username for each newcomer that neither the server nor this run has given away.
 
-        Asked in one call: the server hashes a password before it finds a username taken (0.12 s on 11.6.0).
+        Asked in one call: the server hashes a password before it finds a username taken (0.12 s on 11.6.0). When it
+        cannot be asked, each create finds out by itself.
         """
         wanted = {user.id: username_for(user) for user in users}
         client = await self._server.client()
-        taken = {account.username for account in await client.accounts_by_usernames(sorted(set(wanted.values())))}
+        taken: set[str] = set()
+        with suppress(MattermostError):
+            taken = {account.username for account in await client.accounts_by_usernames(sorted(set(wanted.values())))}
         return {user_id: self._claim(name, taken) for user_id, name in wanted.items()}
 
     def _claim(self, name: str, taken: set[str]) -> str:
-        numbers = (numbered_username(name, number) for number in count(2))
-        free = next(one for one in chain([name], numbers) if one not in taken and one not in self._claimed)
+        free = name
+        while free in taken or free in self._claimed:
+            # Goes on where the last one of this name ended: thousands may have the same local part.
+            number = self._next_number.get(name, 2)
+            self._next_number[name] = number + 1
+            free = numbered_username(name, number)
         self._claimed.add(free)
         return free
 
-    async def create(self, user: User, username: str, run: Run) -> tuple[Intent, Account]:
+    async def create(self, user: User, username: str, run: Run) -> MadeAccount:
         """Make an account behind an intent, which is still open when this returns: `link_made` closes it.
 
         Raises StepConflict when the address or every username near the wanted one is taken.
@@ -70,7 +95,7 @@ class Accounts:
         intent = await self._intend(user, name, run)
         for attempt in range(_NAME_TRIES):
             try:
-                return intent, await self._create_once(_new_account(user, name), password, intent, run)
+                return await self._create_once(_new_account(user, name), password, intent, run)
             except UsernameTaken:
                 name = numbered_username(username_for(user), secrets.randbelow(10 ** (2 + attempt // 4)) + 2)
                 intent = await self._rename(intent, user, name, run)
@@ -78,11 +103,11 @@ class Accounts:
         message = f"no free username near `{username_for(user)}` was found: give the user another one"
         raise StepConflict(message)
 
-    async def _create_once(self, new: NewAccount, password: Secret, intent: Intent, run: Run) -> Account:
+    async def _create_once(self, new: NewAccount, password: Secret, intent: Intent, run: Run) -> MadeAccount:
         """One try. After a lost answer the server is asked what it did; without one the intent stays open."""
         client = await self._server.client()
         try:
-            return await client.create_account(new, password=password)
+            account = await client.create_account(new, password=password)
         except UsernameTaken:
             raise
         except EmailTaken:
@@ -92,10 +117,11 @@ class Accounts:
         except AnswerLost:
             if (found := await self.made(intent)) is None:
                 raise
-            return found
+            return MadeAccount(intent, found)
         except MmconsoleError:
             await run.write(close_intent(intent.operation_id))
             raise
+        return MadeAccount(intent, account, client.last_request_id)
 
     async def _intend(self, user: User, name: str, run: Run) -> Intent:
         operation = OperationId(secrets.token_hex(8))
@@ -129,12 +155,13 @@ class Accounts:
         if account.privileged or account.foreign:
             return None
         made_at = moment_of(account.create_at)
-        earliest, latest = intent.opened_at - _CLOCK_SLACK, intent.opened_at + SETTLED_AFTER
+        earliest, latest = intent.opened_at - CLOCK_SLACK, intent.opened_at + SETTLED_AFTER
         return account if made_at is not None and earliest <= made_at <= latest else None
 
-    async def link_made(self, intent: Intent, account: Account, run: Run, *, then: Intent | None = None) -> TokenRecord:
+    async def link_made(self, made: MadeAccount, run: Run, *, then: Intent | None = None) -> TokenRecord:
         """Store the link to an account that an intent announced; `then` opens the next intent in the same breath."""
-        row = run.activity("account created", intent.user_id, f"@{account.username}")
+        intent, account = made.intent, made.account
+        row = run.activity("account created", intent.user_id, f"@{account.username}", request_id=made.request_id)
 
         def store(tx: Transaction) -> TokenRecord:
             known = tx.tokens.find(intent.user_id)

@@ -19,6 +19,11 @@ def keep(record: TokenRecord, activity: Activity) -> Change:
     return change
 
 
+def note(*activities: Activity) -> Change:
+    """What happened, where there is nothing else to store."""
+    return lambda tx: tx.activity.add_many(activities)
+
+
 def open_intent(intent: Intent) -> Change:
     return lambda tx: tx.intents.open(intent)
 

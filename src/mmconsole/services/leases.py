@@ -5,16 +5,24 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final, TypeVar
 
 from mmconsole.database import Database, LeaseHeld, Transaction
+from mmconsole.database import Lease as Granted
 from mmconsole.errors import Busy, DatabaseError
+from mmconsole.services.processes import has_ended, this_process
 
 T = TypeVar("T")
 
 LIFETIME: Final = timedelta(seconds=30)
+OBSERVER: Final = "observer"
+"""The last word of an observer's name: it has many short turns, and is waited for by everybody."""
+_FOR_OBSERVERS: Final = 15.0
+"""Seconds; its turns end sooner when somebody else may come."""
 _RENEW_EVERY: Final = 10.0
 _ASK_EVERY: Final = 1.0
+_ASK_OBSERVER_EVERY: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +35,45 @@ class Lease:
 
     async def write(self, change: Callable[[Transaction], T]) -> T:
         """Apply a change in one transaction. Raises LeaseLost when another process took the lease over."""
+        return await self.database.write(partial(self._fenced, change))
 
-        def fenced(tx: Transaction) -> T:
-            tx.leases.demand(self.name, self.fence)
-            return change(tx)
+    def _fenced(self, change: Callable[[Transaction], T], tx: Transaction) -> T:
+        tx.leases.demand(self.name, self.fence)
+        return change(tx)
 
-        return await self.database.write(fenced)
+
+@dataclass(frozen=True, slots=True)
+class Twofold(Lease):
+    """Two rights at once: what is written needs both. Jobs go by the number of the first."""
+
+    beside: Lease
+
+    async def write(self, change: Callable[[Transaction], T]) -> T:
+        return await self.beside.write(partial(self._fenced, change))
+
+
+@dataclass(frozen=True, slots=True)
+class Unleased:
+    """For what many may do at once, and may be done twice without harm."""
+
+    database: Database
+    fence: int = 0
+
+    async def write(self, change: Callable[[Transaction], T]) -> T:
+        """Apply a change in one transaction."""
+        return await self.database.write(change)
 
 
 @asynccontextmanager
-async def hold(database: Database, name: str, *, holder: str, wait: bool) -> AsyncIterator[Lease]:
-    """Hold a lease; wait for it or raise Busy when somebody else has it."""
-    fence = await _acquire(database, name, holder=holder, wait=wait)
+async def hold(
+    database: Database, name: str, *, holder: str, wait: bool, inherit: bool = False
+) -> AsyncIterator[Lease]:
+    """Hold a lease; wait for it or raise Busy when somebody else has it.
+
+    `inherit`: take it at once from a process of this machine that was killed. Only for a lease under which nothing is
+    asked of the server: that may still be at work on the last request, and must not be overtaken by who clears up.
+    """
+    fence = await _acquire(database, name, holder=holder, wait=wait, inherit=inherit)
     renewing = asyncio.create_task(_renew(database, name, fence))
     try:
         yield Lease(name, fence, database)
@@ -50,16 +85,25 @@ async def hold(database: Database, name: str, *, holder: str, wait: bool) -> Asy
             await database.write(lambda tx: tx.leases.release(name, fence))
 
 
-async def _acquire(database: Database, name: str, *, holder: str, wait: bool) -> int:
+async def _acquire(database: Database, name: str, *, holder: str, wait: bool, inherit: bool) -> int:
+    loop = asyncio.get_running_loop()
+    patient_until, ended = loop.time() + _FOR_OBSERVERS, -1
     while True:
-        found = await database.write(
-            lambda tx: tx.leases.acquire(name, holder=holder, now=datetime.now(UTC), ttl=LIFETIME)
-        )
+        found = await database.write(partial(_taken, name=name, holder=holder, ended=ended))
         if not isinstance(found, LeaseHeld):
             return found.fence
-        if not wait:
+        if inherit and found.fence != ended and has_ended(found.process):
+            ended = found.fence
+            continue
+        in_turn = found.holder.endswith(OBSERVER) and not holder.endswith(OBSERVER) and loop.time() < patient_until
+        if not (wait or in_turn):
             raise Busy(holder=found.holder, since=f"{found.since:%H:%M:%S} UTC")
-        await asyncio.sleep(_ASK_EVERY)
+        await asyncio.sleep(_ASK_OBSERVER_EVERY if in_turn else _ASK_EVERY)
+
+
+def _taken(tx: Transaction, *, name: str, holder: str, ended: int) -> Granted | LeaseHeld:
+    now, process = datetime.now(UTC), this_process()
+    return tx.leases.acquire(name, holder=holder, now=now, ttl=LIFETIME, process=process, ended=ended)
 
 
 async def _renew(database: Database, name: str, fence: int) -> None:

@@ -2,31 +2,29 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from mmconsole.database import Database, Scratch, Snapshot
+from mmconsole.database import Database, Scratch, Settled, Snapshot
 from mmconsole.domain.accounts import Account, AccountId, TeamId
 from mmconsole.domain.plans import Rules, Seen, UserPlan, is_address, looks_settled, plan_removed, plan_user
-from mmconsole.domain.tokens import Token, TokenId, TokenRecord
+from mmconsole.domain.tokens import Health, Token, TokenId, TokenRecord
 from mmconsole.domain.users import User, UserId
-from mmconsole.errors import Garbled, Refused
-from mmconsole.mattermost import MattermostClient
+from mmconsole.errors import Refused
+from mmconsole.services.asking import PAGE, all_pages, at_once
 
-T = TypeVar("T")
-N = TypeVar("N")
+if TYPE_CHECKING:
+    from mmconsole.mattermost.client import MattermostClient
+
 Row = tuple[User, TokenRecord | None]
 
 BATCH: Final = 5_000
 """Ids in one `POST /users/ids`: 145 KB of the 300,000 bytes that a body may have (seen on 11.6.0)."""
-_PAGE: Final = 200
 _ACCOUNT_ID: Final = re.compile(r"[a-z0-9]{26}\Z")
 _FEW: Final = 8
 """So many unlinked users are asked for by address without thinking about it."""
-_AT_ONCE: Final = 8
-"""Pages read at once: a server on two cores is not faster with more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,23 @@ class Planned:
     record: TokenRecord | None
     digest: str = ""
     """Of a linked user whose row is not what was last pushed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Users as the database has them: whole rows, and those of whom a glance was enough."""
+
+    rows: list[Row]
+    settled: Settled = field(default_factory=Settled)
+    last: UserId | None = None
+    """The key after which the next page begins."""
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.settled)
+
+    @property
+    def linked(self) -> int:
+        return len(self.settled) + sum(record is not None and record.account_id is not None for _, record in self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +72,8 @@ class Aim:
     missing: bool = False
     since: int | None = None
     """The server's time of the last look in ms; None compares everything."""
+    trusting: bool = False
+    """Tokens of named users that worked the last time are not asked for."""
 
     @property
     def everything(self) -> bool:
@@ -69,7 +86,7 @@ class Look:
     def __init__(  # noqa: PLR0913 - the parts meet in sync.py
         self,
         database: Database,
-        client: MattermostClient,
+        client: "MattermostClient",
         scratch: Scratch,
         *,
         aim: Aim,
@@ -88,17 +105,14 @@ class Look:
 
     async def batches(self, *, advance: Callable[[int], None]) -> AsyncIterator[Batch]:
         """Plan everybody in the aim; `advance` hears how many users were read."""
-        self._shared = await self._database.read(lambda db: db.roster.emails_held_twice())
-        self._twice = frozenset(await self._database.read(lambda db: db.tokens.accounts_claimed_twice()))
-        if self._aim.everything:
-            await self._list_tokens()
-        if self._aim.ids is None:
-            await self._list_accounts()
+        await asyncio.gather(self._find_shared(), self._list_tokens(), self._list_accounts())
         linked = 0
-        async for rows in self._pages():
-            linked += sum(record is not None and record.account_id is not None for _, record in rows)
-            advance(len(rows))
-            yield await self._plan(rows)
+        async for page in self._pages():
+            linked += page.linked
+            advance(len(page))
+            yield await self._plan(page)
+        if self._aim.ids is not None:
+            yield await self._plan_removed(await self._without_rows(self._aim.ids))
         # Links without a row are looked for only when there are more links than were met.
         if self._aim.everything and await self._database.read(lambda db: db.tokens.count_linked()) != linked:
             async for records in self._removed():
@@ -106,24 +120,34 @@ class Look:
 
     # ── the application's side ───────────────────────────────────────────────────────────────────
 
-    async def _pages(self) -> AsyncIterator[list[Row]]:
+    async def _pages(self) -> AsyncIterator[Page]:
         if self._aim.ids is not None:
             for start in range(0, len(self._aim.ids), BATCH):
-                ids = self._aim.ids[start : start + BATCH]
-                yield await self._database.read(partial(_rows, ids=ids))
+                yield Page(await self._whole(self._aim.ids[start : start + BATCH]))
             return
         page = asyncio.create_task(self._page(None))
         try:
-            while rows := await page:
+            while found := await page:
                 # The next page is read while the server is asked about this one.
-                page = asyncio.create_task(self._page(rows[-1][0].id))
-                yield rows
+                page = asyncio.create_task(self._page(found.last))
+                yield found
         finally:
             page.cancel()
 
-    async def _page(self, after: UserId | None) -> list[Row]:
-        missing = self._aim.missing
-        return await self._database.read(lambda db: db.roster.page(after, BATCH, missing_only=missing))
+    async def _page(self, after: UserId | None) -> Page | None:
+        if self._mostly_settled:
+            return await self._database.read(partial(_glanced, after=after))
+        return await self._database.read(partial(_read, after=after, missing=self._aim.missing))
+
+    async def _find_shared(self) -> None:
+        """What belongs to one user only, and does not: addresses, and accounts."""
+        self._shared = await self._database.read(lambda db: db.roster.emails_held_twice())
+        self._twice = frozenset(await self._database.read(lambda db: db.tokens.accounts_claimed_twice()))
+
+    @property
+    def _mostly_settled(self) -> bool:
+        """Whether a user who is in step need not be looked at whole."""
+        return self._aim.everything and self._aim.since is not None and not self._rules.teams
 
     async def _removed(self) -> AsyncIterator[list[TokenRecord]]:
         records = await self._gone_after(None)
@@ -131,35 +155,61 @@ class Look:
             yield records
             records = await self._gone_after(records[-1].user_id)
 
+    async def _without_rows(self, ids: Sequence[UserId]) -> list[TokenRecord]:
+        """What we remember of those among named users whose rows are gone."""
+        known = await self._database.read(lambda db: db.tokens.of(ids))
+        there = {user.id for user, _ in await self._whole(list(known))}
+        return [record for user_id, record in known.items() if user_id not in there]
+
     async def _gone_after(self, after: UserId | None) -> list[TokenRecord]:
         return await self._database.read(lambda db: db.roster.removed(after, BATCH))
 
     # ── the server's side ────────────────────────────────────────────────────────────────────────
 
     async def _list_tokens(self) -> None:
-        async for tokens in _all_pages(self._client.tokens_page):
+        if not self._aim.everything:
+            return
+        async for tokens in all_pages(self._client.tokens_page):
             await self._scratch.add_tokens(tokens)
 
     async def _list_accounts(self) -> None:
         """Read the whole list of accounts when that is cheaper than asking for each unlinked user by address."""
-        unlinked = await self._database.read(lambda db: db.roster.count_unlinked())
-        if unlinked < _FEW or await self._client.count_accounts() / _PAGE > unlinked / 4:
+        if self._aim.ids is not None:
             return
-        async for accounts in _all_pages(self._client.accounts_page):
+        unlinked = await self._database.read(lambda db: db.roster.count_unlinked())
+        if unlinked < _FEW or await self._client.count_accounts() / PAGE > unlinked / 4:
+            return
+        async for accounts in all_pages(self._client.accounts_page):
             await self._scratch.add_accounts(accounts)
         self._listed_accounts = True
 
-    async def _plan(self, rows: list[Row]) -> Batch:
+    async def _plan(self, page: Page) -> Batch:
         """Sort out the many that are in step before anything is made for them; decide about the rest."""
-        changed = _changed(rows)
-        accounts = await self._linked_accounts(rows, changed)
-        rest = [row for row in rows if not self._is_in_step(row, changed, accounts)]
-        seen = await self._see(rest, accounts)
+        changed = _changed(page.rows)
+        accounts = await self._linked_accounts(page, changed)
+        rows = page.rows + await self._whole(self._suspects(page.settled, accounts))
+        seen = await self._see(rows, accounts)
         planned = [
             Planned(plan_user(user, record, seen, self._rules), user, record, changed.get(user.id, ""))
-            for user, record in rest
+            for user, record in rows
         ]
-        return Batch(planned, len(rows) - len(rest))
+        return Batch(planned, len(page) - len(rows))
+
+    def _suspects(self, settled: Settled, accounts: Mapping[AccountId, Account | None]) -> tuple[UserId, ...]:
+        """Who is settled on our side, but for whom the server or another row says something else."""
+        apart = accounts.keys() | self._twice
+        alone = apart.isdisjoint(settled.accounts) and self._shared.isdisjoint(settled.ids)
+        if alone and self._scratch.all_active(settled.held):
+            return ()
+        each = zip(settled.ids, settled.accounts, self._scratch.active(settled.held), strict=True)
+        return tuple(
+            user_id
+            for user_id, account_id, works in each
+            if not works or account_id in apart or user_id in self._shared
+        )
+
+    async def _whole(self, ids: Sequence[UserId]) -> list[Row]:
+        return await self._database.read(lambda db: db.roster.rows(ids)) if ids else []
 
     async def _plan_removed(self, records: list[TokenRecord]) -> Batch:
         """Users whose rows are gone. Only an account that may be deactivated is looked at."""
@@ -168,26 +218,12 @@ class Look:
         pairs = [(record, found.get(record.account_id) if record.account_id else None) for record in records]
         return Batch([Planned(plan_removed(record, account, self._rules), None, record) for record, account in pairs])
 
-    def _is_in_step(
-        self, row: Row, changed: Mapping[UserId, str], accounts: Mapping[AccountId, Account | None]
-    ) -> bool:
-        user, record = row
-        if not self._aim.everything or self._rules.teams or user.id in changed or user.id in self._shared:
-            return False
-        if record is None or record.account_id is None or record.account_id in accounts or record.token_id is None:
-            return False
-        if record.account_id in self._twice:
-            return False
-        return looks_settled(user, record) and self._scratch.has_active(record.token_id, record.account_id)
-
-    async def _linked_accounts(
-        self, rows: Sequence[Row], changed: Mapping[UserId, str]
-    ) -> dict[AccountId, Account | None]:
+    async def _linked_accounts(self, page: Page, changed: Mapping[UserId, str]) -> dict[AccountId, Account | None]:
         """Linked accounts that were asked for (None when the answer did not have them) or that the server changed.
 
         What was found wrong the last time is asked for again, since nothing need have changed since then.
         """
-        linked = {record.account_id: (user, record) for user, record in rows if record and record.account_id}
+        linked = {record.account_id: (user, record) for user, record in page.rows if record and record.account_id}
         everything = self._aim.since is None
         compare = [
             account_id
@@ -196,6 +232,7 @@ class Look:
         ]
         asked_for = frozenset(compare)
         rest = [account_id for account_id in linked if account_id not in asked_for]
+        rest += page.settled.accounts
         asked, moved = await asyncio.gather(
             self._asked(compare), self._client.accounts_by_ids(rest, since=self._aim.since)
         )
@@ -227,7 +264,7 @@ class Look:
         addresses = [user.address for user in unlinked if user.address and is_address(user.address)]
         if self._listed_accounts:
             return await self._scratch.accounts_by_email(addresses)
-        found = await _at_once(self._find_by_address, addresses)
+        found = await at_once(self._find_by_address, addresses)
         return {account.email.lower(): account for account in found if account is not None}
 
     async def _find_by_address(self, address: str) -> Account | None:
@@ -240,13 +277,16 @@ class Look:
     async def _tokens(self, records: list[TokenRecord]) -> Mapping[TokenId, Token] | None:
         ids = [record.token_id for record in records if record.token_id]
         if self._aim.everything:
-            active = ((one.token_id, one.account_id) for one in records if one.token_id and one.account_id)
-            found = {pair[0]: Token(*pair) for pair in active if self._scratch.has_active(*pair)}
+            held = [(one.token_id, one.account_id) for one in records if one.token_id and one.account_id]
+            found = {
+                pair[0]: Token(*pair) for pair, works in zip(held, self._scratch.active(held), strict=True) if works
+            }
             return found | await self._scratch.disabled([token_id for token_id in ids if token_id not in found])
         if self._aim.missing:
             return None
-        asked = await _at_once(self._client.find_token, ids)
-        return {token.id: token for token in asked if token is not None}
+        trusted = _trusted(records) if self._aim.trusting else {}
+        asked = await at_once(self._client.find_token, [token_id for token_id in ids if token_id not in trusted])
+        return trusted | {token.id: token for token in asked if token is not None}
 
     async def _claims(self, accounts: Iterable[Account]) -> Mapping[AccountId, UserId]:
         ids = [account.id for account in accounts]
@@ -262,8 +302,15 @@ class Look:
         return frozenset(outside)
 
 
-def _rows(db: Snapshot, *, ids: tuple[UserId, ...]) -> list[Row]:
-    return db.roster.rows(ids)
+def _read(db: Snapshot, *, after: UserId | None, missing: bool) -> Page | None:
+    rows = db.roster.page(after, BATCH, missing_only=missing)
+    return Page(rows, last=rows[-1][0].id) if rows else None
+
+
+def _glanced(db: Snapshot, *, after: UserId | None) -> Page | None:
+    """A page of which only those are read whole of whom our own side says that they are not in step."""
+    seen = db.roster.glances(after, BATCH)
+    return None if seen.last is None else Page(db.roster.rows(seen.others), seen.settled, seen.last)
 
 
 def _standing_claims(db: Snapshot, ids: list[AccountId]) -> dict[AccountId, UserId]:
@@ -274,31 +321,12 @@ def _standing_claims(db: Snapshot, ids: list[AccountId]) -> dict[AccountId, User
     return {account: user for account, user in held.items() if user in there or known[user].token_id is not None}
 
 
+def _trusted(records: Sequence[TokenRecord]) -> dict[TokenId, Token]:
+    held = [(one.token_id, one.account_id) for one in records if one.health is Health.OK]
+    return {token_id: Token(token_id, account_id) for token_id, account_id in held if token_id and account_id}
+
+
 def _changed(rows: Sequence[Row]) -> dict[UserId, str]:
     """The digests of linked users whose rows are not what was last pushed."""
     digests = ((user.id, user.digest, record) for user, record in rows if record and record.account_id)
     return {user_id: digest for user_id, digest, record in digests if digest != record.pushed_digest}
-
-
-async def _all_pages(fetch: Callable[[int], Awaitable[list[T]]]) -> AsyncIterator[list[T]]:
-    """All pages of a list, a few at once; the first short page is the last."""
-    first = await fetch(0)
-    yield first
-    page, full, last = 1, len(first) == _PAGE, first
-    while full:
-        for rows in await asyncio.gather(*(fetch(number) for number in range(page, page + _AT_ONCE))):
-            if rows and rows == last:
-                raise Garbled(server="the server", call="GET pages of a list", why="every page is the same one")
-            last = rows
-            if rows:
-                yield rows
-            full = full and len(rows) == _PAGE
-        page += _AT_ONCE
-
-
-async def _at_once(call: Callable[[N], Awaitable[T]], names: Sequence[N]) -> list[T]:
-    """Ask about many names; the client keeps the number under way within what the server takes."""
-    found: list[T] = []
-    for start in range(0, len(names), 256):
-        found += await asyncio.gather(*map(call, names[start : start + 256]))
-    return found

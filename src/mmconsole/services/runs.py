@@ -8,7 +8,7 @@ from typing import TypeVar
 from mmconsole.database import Transaction
 from mmconsole.domain.activity import Activity, Level
 from mmconsole.domain.users import UserId
-from mmconsole.services.leases import Lease
+from mmconsole.services.leases import Lease, Unleased
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 class Run:
     """Whoever changes something is given one: nothing is written past the lease, and every activity has its actor."""
 
-    lease: Lease
+    lease: Lease | Unleased
     actor: str
     now: Callable[[], datetime]
     job_id: int | None = None
@@ -26,6 +26,8 @@ class Run:
         """Apply a change in one transaction. Raises LeaseLost."""
         return await self.lease.write(change)
 
-    def activity(self, verb: str, user_id: UserId, detail: str = "", *, level: Level = Level.INFO) -> Activity:
-        """What happened to a user just now."""
-        return Activity(self.now(), self.actor, verb, user_id, detail, level, self.job_id)
+    def activity(
+        self, verb: str, user_id: UserId | None, detail: str = "", *, level: Level = Level.INFO, request_id: str = ""
+    ) -> Activity:
+        """What happened just now, to a user if it did, and the server's id of the call that did it."""
+        return Activity(self.now(), self.actor, verb, user_id, detail, level, self.job_id, request_id)

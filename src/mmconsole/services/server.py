@@ -4,14 +4,19 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from mmconsole.config import Settings
 from mmconsole.database import Database
 from mmconsole.domain.accounts import ServerFacts
 from mmconsole.domain.secrets import Secret
 from mmconsole.errors import AdminTokenTooWeak, TokensSwitchedOff
-from mmconsole.mattermost import MattermostClient, open_client
+from mmconsole.mattermost import open_client
 from mmconsole.secrets import admin_token
+
+if TYPE_CHECKING:
+    from mmconsole.mattermost.client import MattermostClient
+    from mmconsole.mattermost.exchange import HttpDiagnostic
 
 
 class Server:
@@ -26,16 +31,20 @@ class Server:
         database: Database,
         *,
         load_token: Callable[[Settings], Secret] = admin_token.load,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._database = database
         self._load_token = load_token
+        self._warn = warn
+        self.heard: Callable[[HttpDiagnostic], None] | None = None
+        """Told of each attempt at a call, if it is set before the first of them."""
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._client: MattermostClient | None = None
         self._facts: ServerFacts | None = None
 
-    async def client(self) -> MattermostClient:
+    async def client(self) -> "MattermostClient":
         """The client, after the server was seen to be ours, and the token to be an administrator's.
 
         Raises AdminTokenTooWeak, AdminTokenDead, TokensSwitchedOff, OtherServer, and what opening can raise.
@@ -66,11 +75,13 @@ class Server:
         await self._stack.aclose()
         self._client = None
 
-    async def _open(self) -> MattermostClient:
+    async def _open(self) -> "MattermostClient":
         values = self._settings.values.mattermost
         url = self._settings.server
         # The keyring may hang until its deadline; the loop must go on meanwhile.
         token = await asyncio.to_thread(self._load_token, self._settings)
+        if warning := admin_token.place(self._settings).warning:
+            self._warn(warning)
         client = await self._stack.enter_async_context(
             open_client(
                 url,
@@ -78,12 +89,13 @@ class Server:
                 timeout=values.timeout,
                 max_concurrency=values.max_concurrency,
                 allow_http=values.allow_http,
+                on_diagnostic=self.heard,
             )
         )
         await self._check(client)
         return client
 
-    async def _check(self, client: MattermostClient) -> None:
+    async def _check(self, client: "MattermostClient") -> None:
         whoami = await client.whoami()
         if "system_admin" not in whoami.roles.split():
             raise AdminTokenTooWeak(username=f"@{whoami.username}", server=self._settings.server)

@@ -1,13 +1,17 @@
 """The life of a token: made behind an intent, tried before it is kept, found again after a crash."""
 
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mmconsole.database import Database, Transaction
 from mmconsole.domain.accounts import AccountId
+from mmconsole.domain.activity import Activity, Level
+from mmconsole.domain.health import WORKS
+from mmconsole.domain.lifetimes import lifetime_for
 from mmconsole.domain.secrets import Secret
 from mmconsole.domain.tokens import (
     Health,
@@ -21,7 +25,6 @@ from mmconsole.domain.tokens import (
 from mmconsole.domain.users import UserId
 from mmconsole.errors import (
     AnswerLost,
-    CannotOpen,
     MattermostError,
     MfaDemanded,
     NotFound,
@@ -30,20 +33,20 @@ from mmconsole.errors import (
     TokenRejected,
     Unauthorized,
 )
-from mmconsole.mattermost import MattermostClient
-from mmconsole.services.accounts import moment_of
-from mmconsole.services.changes import close_intent, keep, open_intent
+from mmconsole.services.accounts import StepConflict, moment_of
+from mmconsole.services.changes import close_intent, keep, note, open_intent
+from mmconsole.services.hearing import Making, listener
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
 
-_DAY: Final = timedelta(days=1)
+if TYPE_CHECKING:
+    from mmconsole.mattermost.client import MattermostClient
 
-
-_ANOTHERS: Final = "it belongs to another account"
-_PRIVILEGED: Final = "its account has administrator rights"
-_MFA: Final = "the server demands multi-factor authentication of its account"
-_LASTING: Final = frozenset({_ANOTHERS, _PRIVILEGED, _MFA})
+ANOTHERS: Final = "it belongs to another account"
+PRIVILEGED: Final = "its account has administrator rights"
+MFA: Final = "the server demands multi-factor authentication of its account"
+_LASTING: Final = frozenset({ANOTHERS, PRIVILEGED, MFA})
 """Reasons that another token would not cure, and each token mails its owner."""
 
 
@@ -53,10 +56,13 @@ class Tokens:
         database: Database,
         server: Server,
         storage: Storage,
+        *,
+        lifetime: timedelta | None = None,
     ) -> None:
         self._database = database
         self._server = server
         self._storage = storage
+        self._lifetime = lifetime
         self._installation_id = ""
 
     # ── generate ─────────────────────────────────────────────────────────────────────────────────
@@ -68,16 +74,18 @@ class Tokens:
         description = describe(installation, user_id, operation)
         return Intent(operation, user_id, "token", account_id, description, await self._server.now())
 
-    async def generate(self, user_id: UserId, old: TokenRecord, run: Run) -> TokenRecord:
-        """Make a token for a linked user, try it, store it, and drop the old one."""
+    async def generate(
+        self, user_id: UserId, old: TokenRecord, run: Run, *, also: Sequence[Activity] = ()
+    ) -> TokenRecord:
+        """Make a token for a linked user, try it, store it, and drop the old one. `also` is logged with it."""
         if old.account_id is None:
             message = "a token is made for a linked user"
             raise ValueError(message)
         intent = await self.intend(user_id, old.account_id)
         await run.write(open_intent(intent))
-        return await self.make(intent, old, run)
+        return await self.make(intent, old, run, also=also)
 
-    async def make(self, intent: Intent, old: TokenRecord, run: Run) -> TokenRecord:
+    async def make(self, intent: Intent, old: TokenRecord, run: Run, *, also: Sequence[Activity] = ()) -> TokenRecord:
         """Do what a stored intent announced.
 
         A lost answer is cleared up and tried once more; a second one is left to `recover`. Raises TokenRejected when
@@ -87,74 +95,67 @@ class Tokens:
         try:
             made = await self._create(client, intent)
         except AnswerLost:
-            if not await self.revoke_made(intent):
+            if (lost := await self.revoke_made(intent)) is None:
                 raise
+            await run.write(note(_revoked(intent.user_id, lost, "its secret was lost on the way", client, run)))
             made = await self._create(client, intent)
         except MattermostError:
             await run.write(close_intent(intent.operation_id))
             raise
         await self._try(client, made, intent, run)
         try:
-            return await self._keep(client, made, intent, old, run)
+            return await self._keep(made, intent, old, run, also=also)
         except RowMissing:
-            await client.revoke_token(made.token.id)
-            await run.write(close_intent(intent.operation_id))
+            await self._take_back(client, made, intent, run, why="its user's row is gone")
             raise
 
-    async def _create(self, client: MattermostClient, intent: Intent) -> NewToken:
+    async def _create(self, client: "MattermostClient", intent: Intent) -> NewToken:
         account_id = intent.account_id
         if account_id is None:
             message = "a token needs an account"
             raise ValueError(message)
-        return await client.create_token(account_id, description=intent.description, expires_at=await self._expiry())
+        listener().making(intent.user_id, Making.CREATE)
+        expires_at = await self._expiry(intent.user_id)
+        return await client.create_token(account_id, description=intent.description, expires_at=expires_at)
 
-    async def _expiry(self) -> int | None:
-        """The end of a new token in the server's milliseconds, where the server demands one (from 11.9)."""
+    async def _expiry(self, user_id: UserId) -> int | None:
+        """The end of a new token in the server's milliseconds; None where the server knows of no such end."""
         facts = await self._server.facts()
-        if not facts.max_token_days:
+        if not facts.tokens_expire:
             return None
-        cap = facts.max_token_days * _DAY
-        # A day below the cap, so that clocks that differ a little do not make the server refuse it.
-        wanted = cap - _DAY if cap > 2 * _DAY else cap / 2
-        # Spread over a tenth, so that not all end on one day.
-        wanted -= wanted * secrets.randbelow(100) / 1000
-        return int((await self._server.now() + wanted).timestamp() * 1000)
+        lifetime = lifetime_for(user_id, wanted=self._lifetime, cap_days=facts.max_token_days)
+        return None if lifetime is None else int((await self._server.now() + lifetime).timestamp() * 1000)
 
-    async def _try(self, client: MattermostClient, made: NewToken, intent: Intent, run: Run) -> None:
+    async def _try(self, client: "MattermostClient", made: NewToken, intent: Intent, run: Run) -> None:
+        listener().making(intent.user_id, Making.TEST)
         why = await self._why_unusable(client, made.secret, intent.account_id)
         if why is None:
             return
-        await client.revoke_token(made.token.id)
-        await run.write(close_intent(intent.operation_id))
+        await self._take_back(client, made, intent, run, why=why)
         rejected = TokenDenied if why in _LASTING else TokenRejected
         raise rejected(user_id=intent.user_id, why=why)
 
-    async def _why_unusable(self, client: MattermostClient, secret: Secret, account_id: AccountId | None) -> str | None:
-        """Why a secret cannot be used for an account, or None when it works.
+    async def _take_back(
+        self, client: "MattermostClient", made: NewToken, intent: Intent, run: Run, *, why: str
+    ) -> None:
+        """Revoke a new token that is of no use."""
+        await client.revoke_token(made.token.id)
+        row = _revoked(intent.user_id, made.token.id, why, client, run)
+        await run.write(close_intent(intent.operation_id, activity=row))
 
-        `/users/me` is exempt from the MFA gate, `/users/me/teams` is not (seen on 11.6.0), so both are asked.
-        """
+    async def _why_unusable(
+        self, client: "MattermostClient", secret: Secret, account_id: AccountId | None
+    ) -> str | None:
+        """Why a secret cannot be used for an account, or None when it works."""
         try:
-            owner = await client.me(secret)
-            if owner.id != account_id:
-                return _ANOTHERS
-            if owner.privileged:
-                return _PRIVILEGED
-            await client.my_teams(secret)
-        except MfaDemanded:
-            return _MFA
+            return await why_barred(client, secret, account_id)
         except MattermostError as fault:
             return str(fault)
-        return None
 
     async def _keep(
-        self,
-        client: MattermostClient,
-        made: NewToken,
-        intent: Intent,
-        old: TokenRecord,
-        run: Run,
+        self, made: NewToken, intent: Intent, old: TokenRecord, run: Run, *, also: Sequence[Activity]
     ) -> TokenRecord:
+        listener().making(intent.user_id, Making.STORE)
         vault = await self._storage.vault()
         now = run.now()
         record = replace(
@@ -172,28 +173,34 @@ class Tokens:
         )
         envelope = vault.seal(made.secret, intent.user_id)
         drop = self._drop_intent(old, run)
-        row = run.activity("token generated", intent.user_id, f"token {made.token.id}")
+        row = run.activity("token generated", intent.user_id, f"token {made.token.id}", request_id=made.request_id)
 
         def store(tx: Transaction) -> None:
             tx.roster.store(intent.user_id, account_id=record.account_id, envelope=envelope)
             tx.tokens.save(record)
             tx.intents.close(intent.operation_id)
-            tx.activity.add(row)
+            tx.activity.add_many((*also, row))
             if drop is not None:
                 tx.intents.open(drop)
 
         await run.write(store)
         if drop is not None:
-            await self._drop(client, drop, run)
+            await self._drop(drop, run, works=old.health in WORKS)
         return record
 
-    async def _drop(self, client: MattermostClient, drop: Intent, run: Run) -> None:
-        """Revoke the replaced token. Its successor is stored already, so a failure is left to `recover`."""
+    async def _drop(self, drop: Intent, run: Run, *, works: bool) -> None:
+        """Revoke the replaced token, disabled first if it worked. A failure is left to `recover`."""
+        listener().making(drop.user_id, Making.DROP)
+        client, token_id = await self._server.client(), TokenId(drop.description)
         try:
-            await client.revoke_token(TokenId(drop.description))
+            if works:
+                with suppress(NotFound):
+                    await client.disable_token(token_id)
+            await client.revoke_token(token_id)
         except MattermostError:
             return
-        await run.write(close_intent(drop.operation_id))
+        row = _revoked(drop.user_id, token_id, "another one took its place", client, run)
+        await run.write(close_intent(drop.operation_id, activity=row))
 
     def _drop_intent(self, old: TokenRecord, run: Run) -> Intent | None:
         """The note that a replaced token is still to be revoked, written together with its successor."""
@@ -204,11 +211,12 @@ class Tokens:
 
     # ── adopt ────────────────────────────────────────────────────────────────────────────────────
 
-    async def adopt(self, user_id: UserId, old: TokenRecord, run: Run) -> TokenRecord | None:
+    async def adopt(self, user_id: UserId, old: TokenRecord, run: Run, *, asked: bool) -> TokenRecord | None:
         """Take over a stored secret whose token we do not know, as the Laravel version left it.
 
         Returns None when the secret is dead. Its id is found among the account's sessions, which the probe makes; when
-        several fit, the token is kept without an id. Raises CannotOpen when it is another account's.
+        several fit, the token is kept without an id. Raises StepConflict when it must not be used, or when somebody may
+        have disabled it and no operator `asked` for this user by name; CannotOpen when it cannot be read.
         """
         client = await self._server.client()
         vault = await self._storage.vault()
@@ -217,24 +225,16 @@ class Tokens:
             return None
         secret = vault.open(envelope, user_id)
         try:
-            owner = await client.me(secret)
+            if (why := await why_barred(client, secret, old.account_id)) is not None:
+                health = Health.CONFLICT if why == ANOTHERS else Health.DENIED
+                raise StepConflict(f"the stored token is not used: {why}", health)
         except Unauthorized:
+            if not asked:
+                await _demand_none_disabled(client, old.account_id)
             return None
-        if owner.id != old.account_id:
-            raise CannotOpen(why="the token belongs to another account")
-        if owner.privileged:
-            raise CannotOpen(why="the token's account has administrator rights")
-        known = {session.token_id for session in await client.sessions_of(old.account_id) if session.token_id}
-        token_id = known.pop() if len(known) == 1 else None
-        record = replace(
-            old,
-            token_id=token_id,
-            fingerprint=vault.fingerprint(secret),
-            health=Health.OK,
-            cause="" if token_id else f"its id is unknown: {len(known)} tokens fit",
-            checked_at=run.now(),
-        )
-        row = run.activity("token adopted", user_id, f"token {token_id or 'without a known id'}")
+        found = await identified(client, old, old.account_id, fingerprint=vault.fingerprint(secret))
+        record = replace(found, checked_at=run.now())
+        row = run.activity("token adopted", user_id, f"token {record.token_id or 'without a known id'}")
         await run.write(keep(record, row))
         return record
 
@@ -244,10 +244,14 @@ class Tokens:
         """Revoke a user's token for good and forget its secret. One that is gone already counts as revoked."""
         client = await self._server.client()
         token_id = record.token_id
+        request_id = ""
         if token_id is not None:
             await client.revoke_token(token_id)
+            request_id = client.last_request_id
         gone = replace(record, token_id=None, fingerprint="", health=Health.REVOKED, cause=why, checked_at=run.now())
-        row = run.activity("token revoked", record.user_id, f"token {token_id}: {why}")
+        row = run.activity(
+            "token revoked", record.user_id, f"token {token_id}: {why}" if token_id else why, request_id=request_id
+        )
 
         def store(tx: Transaction) -> None:
             with suppress(RowMissing):
@@ -278,3 +282,47 @@ class Tokens:
         if not self._installation_id:
             self._installation_id = await self._database.read(lambda db: db.meta.installation_id)
         return self._installation_id
+
+
+async def why_barred(client: "MattermostClient", secret: Secret, account_id: AccountId | None) -> str | None:
+    """Which lasting reason keeps a secret from being used; None when it works. Raises what the calls raise.
+
+    `/users/me` is exempt from the MFA gate, `/users/me/teams` is not (seen on 11.6.0), so both are asked.
+    """
+    owner = await client.me(secret)
+    if owner.id != account_id:
+        return ANOTHERS
+    if owner.privileged:
+        return PRIVILEGED
+    try:
+        await client.my_teams(secret)
+    except MfaDemanded:
+        return MFA
+    return None
+
+
+async def identified(
+    client: "MattermostClient", old: TokenRecord, account_id: AccountId, *, fingerprint: str
+) -> TokenRecord:
+    """The record of a stored secret that has just been tried, with its id if the sessions leave no doubt about it."""
+    sessions = await client.sessions_of(account_id)
+    known = {session.token_id for session in sessions if session.token_id}
+    token_id = known.pop() if len(known) == 1 else None
+    cause = "" if token_id else f"its id is unknown: {len(known)} tokens fit"
+    return replace(old, token_id=token_id, fingerprint=fingerprint, health=Health.OK, cause=cause)
+
+
+async def _demand_none_disabled(client: "MattermostClient", account_id: AccountId) -> None:
+    """Raises StepConflict when a refused secret may be that of a token that somebody disabled."""
+    disabled = sorted(token.id for token in await client.tokens_of(account_id) if not token.active)
+    if disabled:
+        message = (
+            f"the stored token may be one that somebody disabled: {', '.join(disabled)}; name the user for a new one"
+        )
+        raise StepConflict(message, Health.DISABLED)
+
+
+def _revoked(user_id: UserId, token_id: TokenId, why: str, client: "MattermostClient", run: Run) -> Activity:
+    """That a token was revoked by the call before this one."""
+    detail = f"token {token_id}: {why}"
+    return run.activity("token revoked", user_id, detail, level=Level.WARNING, request_id=client.last_request_id)

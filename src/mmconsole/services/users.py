@@ -1,29 +1,10 @@
-"""Users as the database knows them: the application's row, the link, the token's health."""
+"""Users by what an operator calls them."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from mmconsole.database import Database
-from mmconsole.domain.tokens import Health, TokenRecord
-from mmconsole.domain.users import User, UserId
-from mmconsole.errors import AmbiguousName, UserUnknown
-
-_PAGE = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class KnownUser:
-    """A user with what we remember. The token's secret is no part of it."""
-
-    user: User
-    record: TokenRecord
-
-    @property
-    def health(self) -> Health:
-        """What to show as status."""
-        if self.record.account_id is None and self.record.health is Health.UNKNOWN:
-            return Health.NO_ACCOUNT
-        return self.record.health
+from mmconsole.domain.users import UserId
+from mmconsole.errors import AmbiguousName, MmconsoleError, UserUnknown
 
 
 class Users:
@@ -35,33 +16,19 @@ class Users:
 
         Raises UserUnknown and AmbiguousName.
         """
-        found = await self._database.read(lambda db: [(name, db.roster.find(name)) for name in names])
-        return tuple(dict.fromkeys(_only(name, ids) for name, ids in found))
+        found = await self._database.read(lambda db: db.names.find_all(names))
+        return tuple(dict.fromkeys(_only(name, found[name]) for name in names))
 
-    async def show(self, name: str) -> KnownUser:
-        """One user by id, e-mail or username."""
-        ids = await self.resolve((name,))
-        rows = await self._database.read(lambda db: db.roster.rows(ids))
-        if not rows:
-            raise UserUnknown(name=name)
-        return _known(*rows[0])
-
-    async def all(self, *, health: Health | None = None) -> AsyncIterator[KnownUser]:
-        """Everybody in the order of the users table, or those of one health; read in pages."""
-        after: UserId | None = None
-        while rows := await self._page(after):
-            for user, record in rows:
-                known = _known(user, record)
-                if health is None or known.health is health:
-                    yield known
-            after = rows[-1][0].id
-
-    async def _page(self, after: UserId | None) -> list[tuple[User, TokenRecord | None]]:
-        return await self._database.read(lambda db: db.roster.page(after, _PAGE))
-
-
-def _known(user: User, record: TokenRecord | None) -> KnownUser:
-    return KnownUser(user, record or TokenRecord(user.id))
+    async def resolve_each(self, names: Sequence[str]) -> dict[str, UserId | MmconsoleError]:
+        """The same for each name by itself: the user, or why there is none."""
+        found = await self._database.read(lambda db: db.names.find_all(names))
+        resolved: dict[str, UserId | MmconsoleError] = {}
+        for name, ids in found.items():
+            try:
+                resolved[name] = _only(name, ids)
+            except (UserUnknown, AmbiguousName) as fault:
+                resolved[name] = fault
+        return resolved
 
 
 def _only(name: str, ids: list[UserId]) -> UserId:
