@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from mmconsole.cli import output
+from mmconsole.cli import completion, output
 from mmconsole.cli.run import run_core
 
 if TYPE_CHECKING:
@@ -25,7 +25,12 @@ def activity(
     context: typer.Context,
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens now.")] = False,
-    user: Annotated[str | None, typer.Option(metavar="USER", help="Only of this user: id, e-mail or username.")] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USER", help="Only of this user: id, e-mail or username.", autocompletion=completion.users
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="The newest N entries.")] = 50,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:

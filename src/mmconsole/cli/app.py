@@ -1,6 +1,7 @@
 """The Typer app: what stands before every command, and the commands."""
 
 import os
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Annotated, Final, cast
 
@@ -8,22 +9,48 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from mmconsole.cli import activity, config, demo, login, migrate, output, seal, simulator, tokens, users
+from mmconsole.cli import (
+    activity,
+    api_keys,
+    channel,
+    completion,
+    config,
+    demo,
+    doctor,
+    init,
+    jobs,
+    keys,
+    login,
+    migrate,
+    output,
+    plan,
+    seal,
+    serve,
+    simulator,
+    tokens,
+    users,
+    watch,
+    worker,
+)
 from mmconsole.cli.run import given
 from mmconsole.cli.sync import EXAMPLES as SYNC_EXAMPLES
 from mmconsole.cli.sync import sync
+from mmconsole.cli.token_checks import VALIDATE_EXAMPLES, validate
+from mmconsole.cli.token_life import GENERATE_EXAMPLES, REVOKE_EXAMPLES, generate, revoke
 from mmconsole.errors import UsageError
 
 _ORDER: Final = (
-    *("sync", "users", "tokens", "activity"),
-    *("migrate", "login", "logout", "seal", "config"),
+    *("sync", "plan", "apply", "generate", "validate", "revoke", "users", "tokens", "channel", "jobs", "activity"),
+    *("serve", "watch", "worker", "api-keys"),
+    *("init", "doctor", "migrate", "login", "logout", "seal", "config", "keys"),
     *("demo", "simulator"),
 )
 _EPILOG: Final = """\b
 Examples:
+  mmconsole                         the console, on a terminal
   mmconsole demo                    see it work, with a Mattermost of its own
+  mmconsole init                    set up; ends with `mmconsole doctor`
   mmconsole migrate                 prepare the database
-  mmconsole login                   store the administrator's token
   mmconsole sync --all --dry-run    what a sync would do
 
 Data goes to stdout, talk to stderr; --json where there is something to read. `mmconsole COMMAND --help` says more.
@@ -37,26 +64,52 @@ class _InOrder(TyperGroup):
         return sorted(super().list_commands(ctx), key=_ORDER.index)
 
 
-def command() -> TyperGroup:
-    """The whole command line, ready to be run."""
-    return cast("TyperGroup", get_command(_app()))
+_GROUPS: Final[dict[str, Callable[[], typer.Typer]]] = {
+    "plan": plan.app,
+    "users": users.app,
+    "tokens": tokens.app,
+    "channel": channel.app,
+    "jobs": jobs.app,
+    "api-keys": api_keys.app,
+    "migrate": migrate.app,
+    "seal": seal.app,
+    "config": config.app,
+}
+_SINGLE: Final[dict[str, tuple[Callable[..., object], str]]] = {
+    "sync": (sync, SYNC_EXAMPLES),
+    "apply": (plan.apply, plan.APPLY_EXAMPLES),
+    "generate": (generate, GENERATE_EXAMPLES),
+    "validate": (validate, VALIDATE_EXAMPLES),
+    "revoke": (revoke, REVOKE_EXAMPLES),
+    "activity": (activity.activity, activity.EXAMPLES),
+    "serve": (serve.serve, serve.EXAMPLES),
+    "watch": (watch.watch, watch.EXAMPLES),
+    "worker": (worker.worker, worker.EXAMPLES),
+    "init": (init.init, init.EXAMPLES),
+    "doctor": (doctor.doctor, doctor.EXAMPLES),
+    "login": (login.login, login.LOGIN_EXAMPLES),
+    "logout": (login.logout, login.LOGOUT_EXAMPLES),
+    "keys": (keys.keys, keys.EXAMPLES),
+    "demo": (demo.demo, demo.EXAMPLES),
+    "simulator": (simulator.simulator, simulator.EXAMPLES),
+}
 
 
-def _app() -> typer.Typer:
+def command(first: str = "") -> TyperGroup:
+    """The whole command line, ready to be run; if its first word is a command, only that one: the others take 50 ms."""
+    return cast("TyperGroup", get_command(_app({first} if first in _ORDER else _ORDER)))
+
+
+def _app(wanted: Container[str]) -> typer.Typer:
     # Rich help takes twice as long, and a pretty traceback shows local variables, which may be secrets.
     app = typer.Typer(cls=_InOrder, rich_markup_mode=None, pretty_exceptions_enable=False, invoke_without_command=True)
     app.callback(epilog=_EPILOG)(before)
-    app.command(epilog=SYNC_EXAMPLES)(sync)
-    app.add_typer(users.app(), name="users")
-    app.add_typer(tokens.app(), name="tokens")
-    app.command(epilog=activity.EXAMPLES)(activity.activity)
-    app.add_typer(migrate.app(), name="migrate")
-    app.command(epilog=login.LOGIN_EXAMPLES)(login.login)
-    app.command(epilog=login.LOGOUT_EXAMPLES)(login.logout)
-    app.add_typer(seal.app(), name="seal")
-    app.add_typer(config.app(), name="config")
-    app.command(epilog=demo.EXAMPLES)(demo.demo)
-    app.command(epilog=simulator.EXAMPLES)(simulator.simulator)
+    for name, group in _GROUPS.items():
+        if name in wanted:
+            app.add_typer(group(), name=name)
+    for name, (function, examples) in _SINGLE.items():
+        if name in wanted:
+            app.command(name, epilog=examples)(function)
     return app
 
 
@@ -67,7 +120,12 @@ def before(  # noqa: PLR0913 - one parameter per option
         Path | None, typer.Option("--config", metavar="FILE", help="The settings file, instead of the usual places.")
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A profile of the settings: one server with its database.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A profile of the settings: one server with its database.",
+            autocompletion=completion.profiles,
+        ),
     ] = None,
     headless: Annotated[bool, typer.Option("--headless", help="Never open a screen; needs a command.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours, as with NO_COLOR=1.")] = False,
@@ -76,7 +134,7 @@ def before(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Keep an application's users, their Mattermost accounts and their access tokens in step."""
     options = given(context)
-    options.config, options.profile, options.debug = file, profile, debug
+    options.config, options.profile, options.headless, options.debug = file, profile, headless, debug
     if no_color:
         os.environ["NO_COLOR"] = "1"
     if version:
@@ -84,8 +142,13 @@ def before(  # noqa: PLR0913 - one parameter per option
         raise typer.Exit
     if context.invoked_subcommand is None:
         if headless:
-            raise UsageError(why="--headless needs a command, as in `mmconsole --headless sync --all`.")
-        output.write(context.get_help())
+            raise UsageError(why="--headless needs a command, as in `mmconsole --headless serve`.")
+        if not output.on_a_terminal():
+            output.write(context.get_help())
+            return
+        from mmconsole.cli.console import open_console  # noqa: PLC0415 - it imports Textual
+
+        raise typer.Exit(open_console(options))
 
 
 def _version() -> str:

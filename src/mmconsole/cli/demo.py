@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
+from mmconsole.cli import output
+from mmconsole.cli.run import given
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -12,13 +15,15 @@ EXAMPLES: Final = """\b
 Examples:
   mmconsole demo
   mmconsole demo --users 20000
-  mmconsole demo --keep          stays there until Ctrl-C, to look around
+  mmconsole --headless demo      prints a table instead of opening the console
+  mmconsole demo --keep          stays there until Ctrl-C, to look around with other commands
 
 It touches nothing of yours: server, database and keys are made up, and gone at the end.
 """
 
 
 def demo(
+    context: typer.Context,
     *,
     users: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Users of the application.")] = 1_000,
     seed: Annotated[int, typer.Option(metavar="S", help="The same seed makes the same people.")] = 1,
@@ -26,13 +31,14 @@ def demo(
         bool, typer.Option("--keep", help="Stay until Ctrl-C, to look around from another terminal.")
     ] = False,
 ) -> None:
-    """See it work: a made-up Mattermost, and an application whose users are brought into step."""
+    """See it work, with a made-up Mattermost and made-up users. On a terminal the console opens then."""
     from mmconsole.cli.stage import play  # noqa: PLC0415 - help needs no server
 
     # Whatever ends the demo, its folder must be gone afterwards.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    raise typer.Exit(play(users, seed=seed, keep=keep))
+    console = output.on_a_terminal() and not keep and not given(context).headless
+    raise typer.Exit(play(users, seed=seed, keep=keep, console=console))
 
 
 def _interrupt(_number: int, _frame: "FrameType | None") -> NoReturn:

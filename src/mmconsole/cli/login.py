@@ -1,7 +1,7 @@
 """`mmconsole login` and `logout`: the administrator's token, stored where the settings say."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, overload
 
 import typer
 
@@ -41,7 +41,7 @@ def login(
     from mmconsole.cli.loop import run  # noqa: PLC0415 - help needs no event loop
 
     server = settings.server
-    token = _read(server)
+    token = read_token(server)
 
     async def work(_: "Interrupts") -> "LoggedIn":
         from mmconsole.services.login import log_in  # noqa: PLC0415 - it imports the client, which help needs not
@@ -69,7 +69,16 @@ def logout(context: typer.Context) -> None:
     output.write(f"Forgotten: there is no admin token in the {admin_token.place(settings).description} any more.")
 
 
-def _read(server: str) -> Secret:
+@overload
+def read_token(server: str) -> Secret: ...
+
+
+@overload
+def read_token(server: str, *, may_be_empty: bool) -> Secret | None: ...
+
+
+def read_token(server: str, *, may_be_empty: bool = False) -> Secret | None:
+    """The token as somebody types it, without echo, or as it comes from standard input. Raises UsageError."""
     if output.is_terminal(sys.stdin):
         from getpass import getpass  # noqa: PLC0415
 
@@ -77,6 +86,8 @@ def _read(server: str) -> Secret:
     else:
         text = sys.stdin.read(_LONGEST) if sys.stdin else ""
     token = text.strip()
+    if not token and may_be_empty:
+        return None
     if not token:
         raise UsageError(why="No token was given. Type it, or say `mmconsole login < FILE`.")
     # It becomes part of a header, where a line break would begin another one.

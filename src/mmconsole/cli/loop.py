@@ -10,12 +10,14 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mmconsole.cli import output
-from mmconsole.config import Settings
-from mmconsole.core import Core, open_core
 from mmconsole.errors import Interrupted, MmconsoleError
+
+if TYPE_CHECKING:
+    from mmconsole.config import Settings
+    from mmconsole.core import Core
 
 T = TypeVar("T")
 
@@ -32,6 +34,8 @@ class Interrupts:
         """Set when what is under way may end, and nothing new may begin."""
         self.under_way: Callable[[], int] | None = None
         """How many users are under way; None while nothing is, so that a signal need not wait."""
+        self.of = "user"
+        """What is counted there."""
         self.say: Callable[[str], None] = output.note
         self.count = 0
         self._task = task
@@ -40,7 +44,7 @@ class Interrupts:
         self.count += 1
         self.stop.set()
         if self.count == 1 and self.under_way is not None:
-            self.say(f"stopping after the {output.amount(self.under_way(), 'user')} under way; again to stop at once")
+            self.say(f"stopping after the {output.amount(self.under_way(), self.of)} under way; again to stop at once")
         elif self.count <= _PATIENCE:
             self._task.cancel()
         else:
@@ -61,11 +65,14 @@ def spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def run_core(settings: Settings, work: Callable[[Core, Interrupts], Coroutine[Any, Any, T]]) -> T:
+def run_core(
+    settings: "Settings", work: "Callable[[Core, Interrupts], Coroutine[Any, Any, T]]", *, face: str = "cli"
+) -> T:
     """The same with the core of a profile. Raises DatabaseError."""
+    from mmconsole.core import open_core  # noqa: PLC0415 - the console has its first picture before
 
     async def with_core(interrupts: Interrupts) -> T:
-        async with open_core(settings, face="cli") as core:
+        async with open_core(settings, face=face, warn=output.note) as core:
             return await work(core, interrupts)
 
     return run(with_core)

@@ -12,12 +12,13 @@ from mmconsole.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mmconsole.database import Applied
+    from mmconsole.database import Applied, TriggerStatus
 
 MIGRATE_EXAMPLES: Final = """\b
 Examples:
   mmconsole migrate                      run what has not run yet
   mmconsole migrate status
+  mmconsole migrate --triggers           have changes written down as they happen, for `serve` and `watch`
   mmconsole migrate rollback --step 1    take the two columns out of the users table again
 
 It adds `mattermost_user_id` and `mattermost_token` to the application's users table where they are missing,
@@ -48,17 +49,28 @@ def app() -> typer.Typer:
 def migrate(
     context: typer.Context,
     *,
+    triggers: Annotated[
+        bool | None,
+        typer.Option("--triggers/--no-triggers", help="Install the triggers of the observer, or remove them."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Prepare the database: run the migrations that have not run yet."""
     if context.invoked_subcommand is not None:
         if json:
             raise UsageError(why=f"Say --json behind `{context.invoked_subcommand}`.")
+        if triggers is not None:
+            raise UsageError(why="--triggers and --no-triggers belong to `migrate` itself.")
         return
     settings = given(context).settings()
     from mmconsole import database  # noqa: PLC0415 - it imports SQLAlchemy, which help needs not
 
+    if triggers is False:
+        _show_removed(database.remove_triggers(settings), json=json)
+        return
     applied = database.migrate(settings)
+    if triggers:
+        applied += database.install_triggers(settings)
     if json:
         _show_json(applied)
     else:
@@ -74,15 +86,26 @@ def status(
     settings = given(context).settings()
     from mmconsole import database  # noqa: PLC0415
 
-    found = database.status(settings)
+    found, triggers = database.status(settings), database.trigger_status(settings)
     if json:
-        output.write_json([{"migration": one.name, "batch": one.batch, "ran": one.ran} for one in found])
+        output.write_json(
+            [{"migration": one.name, "batch": one.batch, "ran": one.ran} for one in found]
+            + [{"triggers": one.table, "installed": one.installed, "current": one.current} for one in triggers]
+        )
         return
     output.write("")
     output.write(_dotted("Migration name", "Batch / Status"))
     for one in found:
         output.write(_dotted(one.name, f"[{one.batch}] Ran" if one.ran else "Pending"))
+    for trigger in triggers:
+        output.write(_dotted(f"triggers on {output.visible(trigger.table)}", _state_of(trigger)))
     output.write("")
+
+
+def _state_of(trigger: "TriggerStatus") -> str:
+    if trigger.installed and not trigger.current:
+        return "Out of date: run `mmconsole migrate --triggers`"
+    return "Installed" if trigger.installed else "Not installed"
 
 
 def rollback(
@@ -108,6 +131,13 @@ def rollback(
 
 def show_applied(applied: "Sequence[Applied]") -> None:
     _show(applied, begun="Running migrations.", nothing="Nothing to migrate.")
+
+
+def _show_removed(removed: "Sequence[Applied]", *, json: bool) -> None:
+    if json:
+        _show_json(removed)
+    else:
+        _show(removed, begun="Removing triggers.", nothing="No triggers to remove.")
 
 
 def _show(applied: "Sequence[Applied]", *, begun: str, nothing: str) -> None:

@@ -1,8 +1,6 @@
 """What is printed: data on stdout, talk on stderr, and nothing from outside that could act on a terminal."""
 
-import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,8 +9,6 @@ from datetime import datetime
 from typing import Final, TextIO
 
 _WIDTH_OFF_A_TERMINAL: Final = 80
-_TRICKY: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What JSON does not escape by itself, but a terminal or a reader may obey or choke on."""
 _COLORS: Final = {"+": "32", "~": "33", "x": "31", "!": "35", "?": "2", "-": "36", "*": "34"}
 
 
@@ -31,6 +27,11 @@ def colorful(stream: TextIO) -> bool:
 def is_terminal(stream: TextIO) -> bool:
     # A service may run without any of the three.
     return stream is not None and not stream.closed and stream.isatty()
+
+
+def on_a_terminal() -> bool:
+    """Whether somebody sits in front of all three: the console is drawn on stderr."""
+    return all(map(is_terminal, (sys.stdin, sys.stdout, sys.stderr)))
 
 
 def width() -> int:
@@ -78,8 +79,9 @@ def let_go_of_stdout() -> None:
 
 def as_json(value: object) -> str:
     """One line of JSON in UTF-8, with everything escaped that could act on a terminal."""
-    text = json.dumps(value, ensure_ascii=False, default=_plain)
-    return _TRICKY.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    from mmconsole.domain.documents import as_json as written  # noqa: PLC0415 - as above
+
+    return written(value)
 
 
 def write_json(value: object) -> None:
@@ -123,11 +125,3 @@ def facts(rows: Mapping[str, str]) -> None:
     for name, value in rows.items():
         if value:
             write(f"{name:<{room}}  {value}")
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, set | frozenset):
-        return sorted(value)
-    return str(value)

@@ -38,7 +38,9 @@ class Watch(Protocol):
 class Lines:
     """A line for each tenth of a stage."""
 
-    def __init__(self) -> None:
+    def __init__(self, of: str = "user") -> None:
+        """`of` is what is counted."""
+        self._of = of
         self._name = ""
         self._total = self._done = self._tenths = 0
 
@@ -51,7 +53,7 @@ class Lines:
         tenths = min(self._done * _TENTHS // self._total, _TENTHS) if self._total else 0
         if tenths > self._tenths:
             self._tenths = tenths
-            self.say(f"{self._name}: {tenths * 10} % ({self._done:,} of {output.amount(self._total, 'user')})")
+            self.say(f"{self._name}: {tenths * 10} % ({self._done:,} of {output.amount(self._total, self._of)})")
 
     def planned(self, planned: "Planned") -> None:
         pass
@@ -110,9 +112,9 @@ class Bar:
         return "" if seconds is None else f"{output.duration(seconds)} left"
 
 
-def watch(pace: Callable[[], Awaitable["Pace"]] | None = None) -> Watch:
+def watch(pace: Callable[[], Awaitable["Pace"]] | None = None, *, of: str = "user") -> Watch:
     """A bar if somebody sees it, else lines. `pace` tells what the server asks for, once it is known."""
-    return Bar(pace) if output.is_terminal(sys.stderr) else Lines()
+    return Bar(pace) if output.is_terminal(sys.stderr) else Lines(of)
 
 
 def _new_bar(left: Callable[[float | None], str]) -> "RichProgress":

@@ -1,51 +1,37 @@
 """From the shell and back: runs a command line, and turns every end of it into one line and an exit code."""
 
+import os
 import re
 import sys
 import traceback
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import typer
-
 from mmconsole.cli import output
+from mmconsole.cli.given import Given
 from mmconsole.errors import Interrupted, MmconsoleError
 
 if TYPE_CHECKING:
+    import typer
+
     from mmconsole.cli.loop import Interrupts
-    from mmconsole.config import Settings
     from mmconsole.core import Core
 
 T = TypeVar("T")
 
+_COMPLETING: Final = "_MMCONSOLE_COMPLETE"
 UNEXPECTED: Final = 70
 """EX_SOFTWARE: a mistake of ours."""
 _LIKE_A_SECRET: Final = re.compile(r"[A-Za-z0-9+/=_-]{20,}")
 
 
-@dataclass(slots=True)
-class Given:
-    """What stands before the command."""
-
-    config: Path | None = None
-    profile: str | None = None
-    debug: bool = False
-
-    def settings(self) -> "Settings":
-        """The settings of the chosen profile. Raises SettingsError."""
-        from mmconsole.config import load_settings  # noqa: PLC0415 - it imports pydantic, which help needs not
-
-        return load_settings(file=self.config, profile=self.profile)
-
-
-def given(context: typer.Context) -> Given:
+def given(context: "typer.Context") -> Given:
     found = context.find_object(Given)
     return found if found is not None else Given()
 
 
-def run_core(context: typer.Context, work: "Callable[[Core, Interrupts], Coroutine[Any, Any, T]]") -> T:
+def run_core(context: "typer.Context", work: "Callable[[Core, Interrupts], Coroutine[Any, Any, T]]") -> T:
     """Run something asynchronous with the core of the chosen profile. Raises SettingsError, DatabaseError, Interrupted.
 
     Help needs no event loop and no core, so they are imported here.
@@ -62,12 +48,10 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line. Returns its exit code; nothing but a mistake in here raises."""
-    from mmconsole.cli.app import command  # noqa: PLC0415 - the app imports the commands, which import this module
-
+    """Run one command line; without a word of it, the console. Returns the exit code; only a mistake in here raises."""
     options = Given()
     try:
-        code = command().main(list(arguments), prog_name="mmconsole", standalone_mode=False, obj=options)
+        code = _obeyed(arguments, options) if arguments or _COMPLETING in os.environ else _shown(options)
         sys.stdout.flush()
     except BrokenPipeError:
         output.let_go_of_stdout()
@@ -79,8 +63,22 @@ def run(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _obeyed(arguments: Sequence[str], options: Given) -> object:
+    from mmconsole.cli.app import command  # noqa: PLC0415 - the app imports the commands, which import this module
+
+    return command(*arguments[:1]).main(list(arguments), prog_name="mmconsole", standalone_mode=False, obj=options)
+
+
+def _shown(options: Given) -> int:
+    from mmconsole.cli.console import open_console  # noqa: PLC0415 - it imports Textual
+
+    return open_console(options)
+
+
 def _told(fault: Exception, options: Given) -> int:
     """Say what went wrong in one line."""
+    import typer  # noqa: PLC0415 - the console stands long before, and needs nothing of it
+
     if isinstance(fault, typer.TyperException):
         output.note(f"mmconsole: {_usage(fault)}")
         return fault.exit_code
@@ -95,7 +93,7 @@ def _told(fault: Exception, options: Given) -> int:
     return _unexpected(fault, options)
 
 
-def _usage(fault: typer.TyperException) -> str:
+def _usage(fault: "typer.TyperException") -> str:
     # A token typed as an argument would be quoted by the message.
     sentence = _LIKE_A_SECRET.sub("***", fault.format_message())
     context = getattr(fault, "ctx", None)

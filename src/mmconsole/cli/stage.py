@@ -11,18 +11,19 @@ from mmconsole import database
 from mmconsole.cli import migrate, output
 from mmconsole.cli.application import make_application
 from mmconsole.cli.loop import Interrupts, run
+from mmconsole.cli.mishaps import befall
 from mmconsole.cli.people import people
 from mmconsole.cli.summary import Ending, ending_lines, exit_code_of
 from mmconsole.cli.syncing import apply
 from mmconsole.cli.table import Table
-from mmconsole.cli.words import STATUSES
 from mmconsole.config import Settings, load_settings
 from mmconsole.core import Core, Keys, open_core
+from mmconsole.domain.health import STATUSES
 from mmconsole.domain.secrets import Secret
 from mmconsole.domain.tokens import Health
 from mmconsole.secrets import Form, Vault, seal_keys
-from mmconsole.services.sync import SyncRequest
-from mmconsole.services.users import KnownUser
+from mmconsole.services.overview import ListedUser
+from mmconsole.services.summary import SyncRequest
 from mmconsole.simulator import Simulator, SimulatorOptions, serve_in_thread
 
 _SETTINGS: Final = """\
@@ -39,6 +40,10 @@ tokens:
   storage: sealed
   accept: [plain]
 """
+_WELCOME: Final = (
+    "A made-up server and made-up people: whatever you do here, nothing of yours is touched. ? shows keys."
+)
+_YOUR_OWN: Final = "With your own server: mmconsole init, then migrate, then sync --all --dry-run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +53,11 @@ class Stage:
     settings: Settings
     keys: Keys
     users: int
+    simulator: Simulator
 
 
-def play(number: int, *, seed: int, keep: bool) -> int:
-    """Run the demo. Returns its exit code."""
+def play(number: int, *, seed: int, keep: bool, console: bool) -> int:
+    """Run the demo: at the end a console, or else a table. Returns its exit code."""
     with _set_up(number, seed=seed) as stage:
         output.write(f"A made-up Mattermost listens at {stage.settings.server}, in this process.")
         output.write(f"An application's database has {output.amount(number, 'user')}, awkward ones among them.")
@@ -59,15 +65,19 @@ def play(number: int, *, seed: int, keep: bool) -> int:
         migrate.show_applied(database.migrate(stage.settings))
         output.write("$ mmconsole sync --all")
         output.flush()
-        return run(lambda signals: _perform(stage, signals, keep=keep))
+        return run(lambda signals: _perform(stage, signals, keep=keep, console=console))
 
 
-async def _perform(stage: Stage, signals: Interrupts, *, keep: bool) -> int:
+async def _perform(stage: Stage, signals: Interrupts, *, keep: bool, console: bool) -> int:
     async with open_core(stage.settings, face="demo", keys=stage.keys) as core:
         ending = await apply(core, SyncRequest(), signals, yes=True, wait=False)
+        broken_off = ending.interrupted or ending.summary.fault is not None
+        if console and not broken_off:
+            await befall(core, stage.simulator)
+            return await _open_console(stage.settings, core)
         with output.reader():
             await _show(core, ending)
-        if ending.interrupted or ending.summary.fault is not None:
+        if broken_off:
             return exit_code_of(ending)
         _say_what_next(stage, keep=keep)
         if keep:
@@ -75,6 +85,20 @@ async def _perform(stage: Stage, signals: Interrupts, *, keep: bool) -> int:
             signals.say = lambda _: None
             await signals.stop.wait()
     return 0
+
+
+async def _open_console(settings: Settings, core: Core) -> int:
+    """Its exit code."""
+    from mmconsole.cli.console import console_of  # noqa: PLC0415 - it imports Textual
+    from mmconsole.tui.opening import already  # noqa: PLC0415
+    from mmconsole.tui.session import run as run_console  # noqa: PLC0415
+
+    output.flush()
+    # Work that is not at its end ends with the server it was for.
+    code = await run_console(console_of(settings, already(core), greeting=_WELCOME))
+    output.note("All of the demo is gone now.")
+    output.note(_YOUR_OWN)
+    return code
 
 
 async def _show(core: Core, ending: Ending) -> None:
@@ -89,16 +113,16 @@ async def _show(core: Core, ending: Ending) -> None:
     table.end()
 
 
-async def _by_health(core: Core) -> dict[Health, tuple[int, KnownUser]]:
+async def _by_health(core: Core) -> dict[Health, tuple[int, ListedUser]]:
     """How many there are of each status, and the first of them."""
-    found: dict[Health, tuple[int, KnownUser]] = {}
-    async for known in core.users.all():
-        count, first = found.get(known.health, (0, known))
-        found[known.health] = count + 1, first
+    found: dict[Health, tuple[int, ListedUser]] = {}
+    async for known in core.overview.all():
+        count, first = found.get(known.status, (0, known))
+        found[known.status] = count + 1, first
     return {health: found[health] for health in Health if health in found}
 
 
-def _why(known: KnownUser) -> str:
+def _why(known: ListedUser) -> str:
     return "not reached yet" if known.user.active else "deleted in the application, so nothing is made"
 
 
@@ -109,8 +133,7 @@ def _say_what_next(stage: Stage, *, keep: bool) -> None:
         output.note(f"  mmconsole --config {stage.settings.file} activity --follow")
         return
     output.note("\nAll of it is gone now. To look around: mmconsole demo --keep")
-    output.note("With your own server: config.example.yaml, then mmconsole migrate, login,")
-    output.note("seal init and sync --all --dry-run")
+    output.note(_YOUR_OWN)
 
 
 # ── setting up ───────────────────────────────────────────────────────────────────────────────────
@@ -125,7 +148,7 @@ def _set_up(number: int, *, seed: int) -> Iterator[Stage]:
         file.write_text(_SETTINGS.format(url=running.url, folder=folder), encoding="utf-8")
         settings = load_settings(file=file, environment={})
         make_application(settings, cast, simulator)
-        yield Stage(settings, _keys(simulator), number)
+        yield Stage(settings, _keys(simulator), number, simulator)
 
 
 def _keys(simulator: Simulator) -> Keys:

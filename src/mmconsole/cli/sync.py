@@ -6,9 +6,9 @@ from typing import Annotated, Final
 
 import typer
 
-from mmconsole.cli import output
+from mmconsole.cli import completion, output
 from mmconsole.cli.run import run_core
-from mmconsole.errors import UsageError
+from mmconsole.errors import LinksUnnamed, UsageError
 
 CHANGES_FOUND: Final = 5
 EXAMPLES: Final = """\b
@@ -24,47 +24,49 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 some users failed or need a decision, 4
 5 changes were found (--dry-run --exit-code), 75 another run is at work, 130 interrupted.
 """
 
+SomeUsers = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="USER", help="Users by id, e-mail or username.", autocompletion=completion.users),
+]
+Everybody = Annotated[bool, typer.Option("--all", help="Everybody in the users table.")]
+Missing = Annotated[bool, typer.Option("--missing", help="Only active users without a token.")]
+Listed = Annotated[
+    Path | None, typer.Option("--from", metavar="FILE", help="Users from a file, one per line; - is stdin.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Change at most N users; the next run goes on.")]
+Full = Annotated[bool, typer.Option("--full", help="Compare every account, also those that have not changed.")]
+Teams = Annotated[bool, typer.Option("--teams", help="Put who left a configured team back into it.")]
+LinkExisting = Annotated[
+    bool, typer.Option("--link-existing", help="Confirm that existing accounts belong to the named users.")
+]
+AllowRemovals = Annotated[int | None, typer.Option(min=0, metavar="N", help="Let exactly N removals pass the guard.")]
+
 
 def sync(  # noqa: PLR0913 - one parameter per option
     context: typer.Context,
     *,
-    users: Annotated[
-        list[str] | None, typer.Argument(metavar="[USER]...", help="Users by id, e-mail or username.")
-    ] = None,
-    everybody: Annotated[bool, typer.Option("--all", help="Everybody in the users table.")] = False,
-    missing: Annotated[bool, typer.Option("--missing", help="Only active users without a token.")] = False,
-    listed: Annotated[
-        Path | None, typer.Option("--from", metavar="FILE", help="Users from a file, one per line; - is stdin.")
-    ] = None,
+    users: SomeUsers = None,
+    everybody: Everybody = False,
+    missing: Missing = False,
+    listed: Listed = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and do nothing.")] = False,
-    limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Change at most N users; the next run goes on.")
-    ] = None,
-    full: Annotated[
-        bool, typer.Option("--full", help="Compare every account, also those that have not changed.")
-    ] = False,
-    teams: Annotated[bool, typer.Option("--teams", help="Put who left a configured team back into it.")] = False,
-    link_existing: Annotated[
-        bool, typer.Option("--link-existing", help="Confirm that existing accounts belong to the named users.")
-    ] = False,
-    allow_removals: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Let exactly N removals pass the guard.")
-    ] = None,
+    limit: Limit = None,
+    full: Full = False,
+    teams: Teams = False,
+    link_existing: LinkExisting = False,
+    allow_removals: AllowRemovals = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another run to end.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="With --dry-run: exit 5 if it found changes.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Bring users, their accounts and their tokens into step."""
-    names = (*(users or ()), *(_names_in(listed) if listed else ()))
-    _check(everybody=everybody, missing=missing, named=bool(users or listed), link_existing=link_existing)
+    names = named(users, listed, everybody=everybody, missing=missing, link_existing=link_existing)
     if exit_code and not dry_run:
         raise UsageError(why="--exit-code belongs to --dry-run.")
-    if listed and not names:
-        raise UsageError(why=f"{listed} names no user.")
     from mmconsole.cli.summary import exit_code_of, show_ending  # noqa: PLC0415 - help needs no services
     from mmconsole.cli.syncing import apply, plan  # noqa: PLC0415
-    from mmconsole.services.sync import SyncRequest  # noqa: PLC0415
+    from mmconsole.services.summary import SyncRequest  # noqa: PLC0415
 
     request = SyncRequest(
         names=names,
@@ -84,15 +86,24 @@ def sync(  # noqa: PLR0913 - one parameter per option
     raise typer.Exit(exit_code_of(ending))
 
 
-def _check(*, everybody: bool, missing: bool, named: bool, link_existing: bool) -> None:
-    if everybody + missing + named != 1:
-        what = "Say which users" if everybody + missing + named == 0 else "Say only one of these"
+def named(
+    users: list[str] | None, listed: Path | None, *, everybody: bool, missing: bool, link_existing: bool
+) -> tuple[str, ...]:
+    """Whom the operator means by name; nobody for --all and --missing. Raises UsageError."""
+    some = bool(users or listed)
+    if everybody + missing + some != 1:
+        what = "Say which users" if everybody + missing + some == 0 else "Say only one of these"
         raise UsageError(why=f"{what}: --all, --missing, or some by id, e-mail or username.")
-    if link_existing and not named:
-        raise UsageError(why="--link-existing confirms accounts of named users: say which, or --from a file.")
+    if link_existing and not some:
+        raise LinksUnnamed
+    names = (*(users or ()), *(names_in(listed) if listed else ()))
+    if listed and not names:
+        raise UsageError(why=f"{listed} names no user.")
+    return names
 
 
-def _names_in(file: Path) -> list[str]:
+def names_in(file: Path) -> list[str]:
+    """Who stands in a file, one per line; `-` is standard input. Raises UsageError."""
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as fault:

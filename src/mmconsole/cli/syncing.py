@@ -6,19 +6,32 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from mmconsole.cli import output
 from mmconsole.cli.loop import Interrupts
 from mmconsole.cli.progress import Watch, watch
-from mmconsole.cli.summary import Ending, forecast_lines, show_plan
+from mmconsole.cli.summary import (
+    SHOWN_ON_A_TERMINAL,
+    Ending,
+    forecast_lines,
+    link_lines,
+    show_obstacles,
+    show_plan,
+)
 from mmconsole.core import Core
-from mmconsole.domain.plans import Forecast, Kind
+from mmconsole.domain.plans import Kind
 from mmconsole.errors import Busy, Interrupted
 from mmconsole.mattermost import Pace
+from mmconsole.services.applying import Watching
+from mmconsole.services.jobs import users_at_once
 from mmconsole.services.look import Planned
-from mmconsole.services.sync import Confirm, Summary, SyncRequest
+from mmconsole.services.resumption import Again
+from mmconsole.services.summary import Confirm, Summary, SyncRequest
 
+T = TypeVar("T")
+
+_WAITED_FOR: Final = frozenset({"applying", "adding", "checking", "rewriting"})
 SHOWN_OF_EACH: Final = 10
 """Users of each kind of step that a dry run names."""
 
@@ -55,22 +68,28 @@ class Notes:
 
 async def plan(core: Core, request: SyncRequest, *, json: bool) -> bool:
     """Show what a sync would do. Returns whether it would do anything."""
-    shown = watch(_pace_of(core))
+    return await show_planned(core, lambda notes: core.sync.plan(request, progress=notes), json=json)
+
+
+async def show_planned(core: Core, ask: Callable[[Notes], Awaitable[Summary]], *, json: bool) -> bool:
+    """Show a plan that is made now, and what would stop it. Returns whether it would do anything."""
+    shown = watch(pace_of(core))
     notes = Notes(shown, everything=json)
     try:
-        summary = await core.sync.plan(request, progress=notes)
+        summary = await ask(notes)
     finally:
         shown.rest()
     with output.reader():
         show_plan(summary, notes.examples, notes.documents if json else None)
+    show_obstacles(summary)
     return summary.planned > 0
 
 
 # ── applying ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class Applying:
-    """Passes on how far a sync is, and knows how many users are under way."""
+class UnderWay:
+    """Passes on how far something is, and knows how many users are under way."""
 
     def __init__(self, shown: Watch, signals: Interrupts, *, workers: int) -> None:
         self._shown = shown
@@ -80,8 +99,8 @@ class Applying:
 
     def stage(self, name: str, total: int | None) -> None:
         self._left = total or 0
-        # Only while steps are applied is there anything that a signal should wait for.
-        self._signals.under_way = self._under_way if name == "applying" else None
+        # While all is only read or compared there is nothing that a signal should wait for.
+        self._signals.under_way = self._under_way if name in _WAITED_FOR else None
         self._shown.stage(name, total)
 
     def advance(self, done: int = 1) -> None:
@@ -97,33 +116,56 @@ class Applying:
 
 async def apply(core: Core, request: SyncRequest, signals: Interrupts, *, yes: bool, wait: bool) -> Ending:
     """Run a sync to its end, or to where a signal stopped it. Raises what `Sync.run` raises, and Interrupted."""
-    shown = watch(_pace_of(core))
+
+    def run(waiting: bool, watching: Watching) -> Awaitable[Summary]:  # noqa: FBT001 - `patiently` calls it
+        wanted = replace(request, wait=waiting)
+        return core.sync.run(wanted, confirm=watching.confirm, progress=watching.progress, stop=watching.stop)
+
+    return await watched(core, run, signals, yes=yes, wait=wait)
+
+
+async def resume(  # noqa: PLR0913 - one parameter per option
+    core: Core, job_id: int, signals: Interrupts, *, allow_removals: int | None, yes: bool, wait: bool
+) -> Ending:
+    """Do the rest of a job. Raises what `Resumption.resume` raises, and Interrupted."""
+
+    def run(waiting: bool, watching: Watching) -> Awaitable[Summary]:  # noqa: FBT001 - `patiently` calls it
+        return core.resumption.resume(job_id, Again(allow_removals, waiting), watching)
+
+    return await watched(core, run, signals, yes=yes, wait=wait)
+
+
+async def watched(
+    core: Core, run: Callable[[bool, Watching], Awaitable[Summary]], signals: Interrupts, *, yes: bool, wait: bool
+) -> Ending:
+    """Run what applies a plan: shown, asked about, and stopped by signals. `run` is told whether to wait for others."""
+    shown = watch(pace_of(core))
     signals.say = shown.say
-    applying = Applying(shown, signals, workers=core.settings.values.mattermost.max_concurrency)
+    under_way = UnderWay(shown, signals, workers=users_at_once(core.settings.values.mattermost.max_concurrency))
     begun = time.monotonic()
-
-    async def run(wanted: SyncRequest) -> Summary:
-        confirm = asking(shown, yes=yes)
-        return await core.sync.run(wanted, confirm=confirm, progress=applying, stop=signals.stop)
-
+    watching = Watching(asking(shown, yes=yes), under_way, signals.stop)
     try:
-        summary = await _patiently(run, request, shown) if wait else await run(request)
+        summary = await patiently(lambda waiting: run(waiting, watching), shown, wait=wait)
     finally:
         shown.rest()
         signals.under_way, signals.say = None, output.note
     return Ending(summary, seconds=time.monotonic() - begun, interrupted=signals.count > 0)
 
 
-async def _patiently(run: Callable[[SyncRequest], Awaitable[Summary]], request: SyncRequest, shown: Watch) -> Summary:
-    """Say whom it waits for, if it has to."""
+async def patiently(run: Callable[[bool], Awaitable[T]], shown: Watch, *, wait: bool) -> T:
+    """Run something that can wait for another run, and say whom it waits for, if it has to."""
     try:
-        return await run(request)
+        return await run(False)
     except Busy as busy:
+        if not wait:
+            raise
         shown.say(f"{output.visible(str(busy).partition('. ')[0])}; waiting for its end.")
-    return await run(replace(request, wait=True))
+    return await run(True)
 
 
-def _pace_of(core: Core) -> Callable[[], Awaitable[Pace]]:
+def pace_of(core: Core) -> Callable[[], Awaitable[Pace]]:
+    """How a bar learns what the server asks for."""
+
     async def pace() -> Pace:
         return (await core.server.client()).pace
 
@@ -136,19 +178,26 @@ def _pace_of(core: Core) -> Callable[[], Awaitable[Pace]]:
 def asking(shown: Watch, *, yes: bool) -> Confirm:
     """Ask on a terminal, unless the answer is known. Elsewhere the guard and `sync.max_mails` decide."""
 
-    async def confirm(forecast: Forecast) -> bool:
-        if yes or not (output.is_terminal(sys.stdin) and output.is_terminal(sys.stderr)):
+    async def confirm(summary: Summary) -> bool:
+        if not (output.is_terminal(sys.stdin) and output.is_terminal(sys.stderr)):
             return True
         shown.rest()
-        for line in forecast_lines(forecast):
+        if summary.links:
+            for line in link_lines(summary.links, at_most=SHOWN_ON_A_TERMINAL):
+                output.note(line)
+        if yes:
+            return True
+        for why, users in summary.asks.items():
+            output.note(f"{output.amount(users, 'user')}: {why}")
+        for line in forecast_lines(summary.forecast):
             output.note(line)
-        return await _asked("Go on? [y/N] ")
+        return await asked("Go on? [y/N] ")
 
     return confirm
 
 
-async def _asked(question: str) -> bool:
-    """Wait for a line of the terminal without holding up the loop, which renews the lease meanwhile."""
+async def asked(question: str) -> bool:
+    """Ask yes or no, and wait for a line without holding up the loop, which renews the lease meanwhile."""
     sys.stderr.write(question)
     sys.stderr.flush()
     loop = asyncio.get_running_loop()

@@ -1,23 +1,28 @@
 """`mmconsole users`: the users as the database knows them."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from mmconsole.cli import output
+from mmconsole.cli import completion, filters, output, own_users
 from mmconsole.cli.run import run_core
-from mmconsole.errors import UsageError
+from mmconsole.errors import UsageError, UserUnknown
 
 if TYPE_CHECKING:
     from mmconsole.cli.loop import Interrupts
     from mmconsole.core import Core
-    from mmconsole.domain.tokens import Health
-    from mmconsole.services.users import KnownUser
+    from mmconsole.domain.filters import Filter
+    from mmconsole.services.overview import ListedUser
 
 LIST_EXAMPLES: Final = """\b
 Examples:
-  mmconsole users list --health conflict
+  mmconsole users list --filter 'status:conflict,noaccount'
+  mmconsole users list --filter 'ann -active:no checked>30d'
   mmconsole users list --json | jq -r 'select(.health == "missing") | .id'
+
+A filter is words to look for (id, e-mail, username, name) and conditions; all of them must hold, a comma is "or", a
+minus is "not": status: name: email: username: locale: cause: id: account: token: active: withheld: link: verified:
+checked> created> expires<14d. --health WORD is short for --filter status:WORD.
 
 Off a terminal it prints one line per user with tabs: id, status, e-mail, name, account, token, reason.
 """
@@ -29,9 +34,10 @@ Examples:
 
 
 def app() -> typer.Typer:
-    group = typer.Typer(rich_markup_mode=None, help="List users and show what is known of one.")
+    group = typer.Typer(rich_markup_mode=None, help="List and export users; change those of the embedded database.")
     group.command("list", epilog=LIST_EXAMPLES)(list_users)
     group.command("show", epilog=SHOW_EXAMPLES)(show_user)
+    own_users.add_to(group)
     return group
 
 
@@ -44,6 +50,7 @@ def _complete_health(incomplete: str) -> list[str]:
 def list_users(
     context: typer.Context,
     *,
+    filter_text: filters.Wanted = None,
     health: Annotated[
         str | None,
         typer.Option(metavar="STATUS", help="Only users of this status, as missing.", autocompletion=_complete_health),
@@ -51,47 +58,52 @@ def list_users(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """List users with the status of their tokens."""
-    wanted = _health(health)
+    wanted = filters.read(" ".join([filter_text or "", *_of_status(health)]))
     run_core(context, lambda core, _: _list(core, wanted, json=json))
 
 
 def show_user(
     context: typer.Context,
     *,
-    user: Annotated[str, typer.Argument(metavar="USER", help="Id, e-mail or username.")],
+    user: Annotated[
+        str, typer.Argument(metavar="USER", help="Id, e-mail or username.", autocompletion=completion.users)
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show one user, the account and the token; never its secret."""
 
-    async def show(core: "Core", _: "Interrupts") -> "KnownUser":
-        return await core.users.show(user)
+    async def show(core: "Core", _: "Interrupts") -> "ListedUser":
+        rows = await core.overview.rows(await core.users.resolve((user,)))
+        if not rows:
+            raise UserUnknown(name=user)
+        return rows[0]
 
     known = run_core(context, show)
     if json:
-        output.write_json(document_of(known))
+        output.write_json(known.document())
     else:
         output.facts(_facts(known))
 
 
-def _health(name: str | None) -> "Health | None":
+def _of_status(name: str | None) -> list[str]:
+    """The same as a term of a filter."""
     from mmconsole.domain.tokens import Health  # noqa: PLC0415
 
     if name is None:
-        return None
-    try:
-        return Health(name.lower())
-    except ValueError:
-        raise UsageError(why=f"There is no status `{output.visible(name)}`. There are: {', '.join(Health)}.") from None
+        return []
+    if name.lower() not in set(Health):
+        raise UsageError(why=f"There is no status `{output.visible(name)}`. There are: {', '.join(Health)}.")
+    return [f"status:{name}"]
 
 
-async def _list(core: "Core", health: "Health | None", *, json: bool) -> None:
+async def _list(core: "Core", wanted: "Filter", *, json: bool) -> None:
     from mmconsole.cli.table import Table  # noqa: PLC0415
 
     table = None if json else Table(*COLUMNS, glyphs=1)
     with output.reader():
-        async for known in core.users.all(health=health):
+        async for known in core.overview.all(wanted):
             if table is None:
-                output.write_json(document_of(known))
+                output.write_json(known.document())
             else:
                 table.add(*_cells(known, whole=not table.fits))
         if table is not None:
@@ -101,46 +113,24 @@ async def _list(core: "Core", health: "Health | None", *, json: bool) -> None:
 COLUMNS: Final = ("ID", "STATUS", "E-MAIL…", "TOKEN OR REASON…")
 
 
-def _cells(known: "KnownUser", *, whole: bool) -> tuple[str, ...]:
+def _cells(known: "ListedUser", *, whole: bool) -> tuple[str, ...]:
     """The cells of a line; `whole` is for lines that no terminal has to hold."""
-    from mmconsole.cli.words import STATUSES  # noqa: PLC0415
+    from mmconsole.domain.health import STATUSES  # noqa: PLC0415
 
     user, record = known.user, known.record
     address, token = output.visible(user.email or ""), record.token_id or ""
-    first = (output.visible(user.id), STATUSES[known.health], address)
+    first = (output.visible(user.id), STATUSES[known.status], address)
     if not whole:
         return (*first, output.visible(record.cause) or token)
     name = output.visible(f"{user.first_name} {user.last_name}".strip())
     return (*first, name, record.account_id or "", token, output.visible(record.cause))
 
 
-def document_of(known: "KnownUser") -> dict[str, Any]:
-    user, record = known.user, known.record
-    return {
-        "id": user.id,
-        "email": user.email,
-        "email_verified": user.email_verified,
-        "username": user.username,
-        "first_name": user.first_name,
-        "last_name": user.last_name,
-        "locale": user.locale,
-        "active": user.active,
-        "health": known.health,
-        "cause": record.cause,
-        "account_id": record.account_id,
-        "token_id": record.token_id,
-        "checked_at": record.checked_at,
-        "created_at": record.created_at,
-        "expires_at": record.expires_at,
-        "withheld": record.withheld,
-    }
-
-
-def _facts(known: "KnownUser") -> dict[str, str]:
-    from mmconsole.cli.words import STATUSES  # noqa: PLC0415
+def _facts(known: "ListedUser") -> dict[str, str]:
+    from mmconsole.domain.health import STATUSES  # noqa: PLC0415
 
     user, record = known.user, known.record
-    status = STATUSES[known.health]
+    status = STATUSES[known.status]
     address = output.visible(user.email or "(none)")
     return {
         "id": output.visible(user.id),
