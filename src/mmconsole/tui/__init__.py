@@ -1,0 +1,1 @@
+"""The console: what an operator sees and presses. The only door to Textual."""

@@ -1,0 +1,149 @@
+"""The one screen of the console: panes and frame, arranged by its size."""
+
+from textual import on
+from textual._styles_cache import StylesCache
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.events import DescendantFocus, Resize, ScreenResume
+from textual.message import Message
+from textual.screen import Screen
+from textual.widget import Widget
+
+from mmconsole.tui.actions import PANES, Pane
+from mmconsole.tui.detail_pane import DetailPane
+from mmconsole.tui.frame import JobLine, Line, PaneStrip, TitleLine, TooSmall
+from mmconsole.tui.health_pane import HealthPane
+from mmconsole.tui.jobs_pane import JobsPane
+from mmconsole.tui.key_bar import KeyBar
+from mmconsole.tui.log_pane import LogPane
+from mmconsole.tui.panes import PaneWidget, StateChanged
+from mmconsole.tui.shapes import HEIGHTS, WIDTHS, Part, Shape, parts
+from mmconsole.tui.users_pane import UsersPane
+
+
+class MainScreen(Screen[None], inherit_bindings=False):
+    AUTO_FOCUS = ""
+    HORIZONTAL_BREAKPOINTS = list(WIDTHS)  # noqa: RUF012 - as Textual's
+    VERTICAL_BREAKPOINTS = list(HEIGHTS)  # noqa: RUF012 - as Textual's
+    DEFAULT_CSS = """
+    MainScreen {
+        layout: vertical;
+        #upper { height: 1fr; layout: horizontal; }
+        #users, #health { width: 1fr; height: 1fr; }
+        #jobs, #log { height: 1fr; }
+        #detail { width: 44; border-left: solid $secondary; }
+        PaneWidget.-here > Rule { color: $text-primary; text-style: bold; }
+    }
+    MainScreen.-narrow {
+        #upper { layout: vertical; }
+        #detail { width: 1fr; height: 3; border-left: none; }
+        #keys { height: 1; }
+        PaneWidget > Rule { display: none; }
+    }
+    MainScreen.-short #keys { height: 1; }
+    MainScreen.-normal #log { height: 9; }
+    MainScreen.-wide {
+        #health { width: 40; }
+        #users { border-left: solid $secondary; }
+        #detail { width: 54; }
+        #jobs { height: 6; }
+        #log { height: 10; }
+    }
+    MainScreen.-full {
+        #health { width: 1fr; }
+        #users { border-left: none; }
+        #jobs, #log { height: 1fr; }
+    }
+    """
+
+    class Ready(Message):
+        """Every part is there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pane = Pane.USERS
+        self.full = False
+        self.with_detail = True
+        self.title_line = TitleLine(Part.TITLE)
+        self.strip = PaneStrip(Part.STRIP)
+        self.health = HealthPane(id=Part.HEALTH)
+        self.users = UsersPane(id=Part.USERS)
+        self.detail = DetailPane(Part.DETAIL)
+        self.jobs = JobsPane(id=Part.JOBS)
+        self.job_line = JobLine(Part.JOB_LINE)
+        self.log_pane = LogPane(id=Part.LOG)
+        self.last_event = Line(Part.LAST_EVENT)
+        self.key_bar = KeyBar(Part.KEYS)
+        self.panes: tuple[PaneWidget, ...] = (self.users, self.health, self.jobs, self.log_pane)
+
+    def compose(self) -> ComposeResult:
+        yield TooSmall(Part.TOO_SMALL)
+        yield self.title_line
+        yield self.strip
+        with Container(id="upper"):
+            yield self.health
+            yield self.users
+            yield self.detail
+        yield self.jobs
+        yield self.job_line
+        yield self.log_pane
+        yield self.last_event
+        yield self.key_bar
+
+    def on_mount(self) -> None:
+        self.go_to(Pane.USERS)
+        self.post_message(self.Ready())
+
+    @property
+    def current(self) -> PaneWidget:
+        """The pane somebody is in."""
+        return self.panes[PANES.index(self.pane)]
+
+    def go_to(self, pane: Pane) -> None:
+        self.pane = pane
+        self.arrange_parts()
+        self.current.enter(self.current.target())
+        self.post_message(StateChanged())
+
+    def toggle_full(self) -> None:
+        self.full = not self.full
+        self.set_class(self.full, "-full")
+        self.arrange_parts()
+
+    def toggle_detail(self) -> None:
+        self.with_detail = not self.with_detail
+        self.arrange_parts()
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(*self.app.size)
+
+    def arrange_parts(self) -> None:
+        """Show what fits, and hide the rest."""
+        for pane in self.panes:
+            pane.set_class(pane is self.current, "-here")
+        seen = parts(self.shape, self.pane, full=self.full, detail=self.with_detail)
+        for part in Part:
+            self.query_one(f"#{part.value}", Widget).display = part in seen
+        upper = {Part.HEALTH, Part.USERS, Part.DETAIL}
+        self.query_one("#upper").display = bool(upper & seen)
+
+    def on_resize(self, _: Resize) -> None:
+        self.arrange_parts()
+        self.post_message(StateChanged())
+
+    @on(ScreenResume)
+    def _alone_again(self) -> None:
+        # A cache of Textual 8.2 holds the last thousand widgets, closed ones too, and all that was drawn of them.
+        StylesCache.get_inner_outer.cache_clear()
+
+    @on(DescendantFocus)
+    def _entered(self, event: DescendantFocus) -> None:
+        """Somebody clicked into another pane, and has not gone on from there since."""
+        if event.widget is not self.focused:
+            return
+        pane = next((one for one in event.widget.ancestors_with_self if isinstance(one, PaneWidget)), None)
+        if pane is not None and pane.PANE is not self.pane:
+            self.pane = pane.PANE
+            self.arrange_parts()
+        self.post_message(StateChanged())
