@@ -1,4 +1,7 @@
-"""Draws the pictures of this folder: commands run for real in a terminal of 80x24, by tmux, drawn by rich."""
+"""Draws the pictures of this folder, and writes the table of keys into docs/console.md.
+
+Commands run for real in a terminal of 80x24, by tmux, and are drawn by rich; the console draws itself.
+"""
 
 import io
 import subprocess
@@ -10,14 +13,22 @@ from rich.console import Console
 from rich.text import Text
 
 FOLDER = Path(__file__).parent
+CONSOLE_PAGE = FOLDER.parent / "docs" / "console.md"
 COMMAND = Path(sys.executable).parent / "mmconsole"
 SOCKET = "mmconsole-screenshots"
 WIDTH, HEIGHT = 80, 24
 
 
 def main() -> None:
+    sys.path.insert(0, str(FOLDER.parent))
+    from screenshots.console import draw_console  # noqa: PLC0415 - it imports what the tests stand on
+
+    from mmconsole.tui.key_table import with_key_table  # noqa: PLC0415 - it imports Textual
+
     draw("help", "--help")
-    draw("demo", "demo")
+    draw("demo", "--headless demo")
+    draw_console(FOLDER)
+    CONSOLE_PAGE.write_text(with_key_table(CONSOLE_PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def draw(name: str, arguments: str) -> None:
