@@ -5,6 +5,8 @@ file, never our own words about them.
 """
 
 import asyncio
+import base64
+import signal
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,20 +17,25 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from tests.servers.application import ask, ask_named, run_script
 
 from mmconsole.config import Settings, load_settings
 from mmconsole.core import Core, Keys, open_core
 from mmconsole.database import migrate
 from mmconsole.domain.secrets import Secret
+from mmconsole.domain.token_plans import Act
 from mmconsole.domain.users import UserId
-from mmconsole.secrets import seal_keys
+from mmconsole.secrets import laravel_keys, seal_keys
 from mmconsole.secrets.ciphers import Vault
 from mmconsole.secrets.forms import Form, form_of
 from mmconsole.services.sync import Summary, SyncRequest
+from mmconsole.services.token_life import TokenRequest
 from mmconsole.simulator import Fault, Simulator, SimulatorOptions, serve
 from mmconsole.simulator.entities import Team
 from mmconsole.simulator.entities import Token as ServerToken
 from mmconsole.simulator.entities import User as ServerUser
+
+pytest_plugins = ["tests.servers.fixtures"]
 
 LARAVEL = """
     CREATE TABLE users (
@@ -36,8 +43,14 @@ LARAVEL = """
         email_verified_at datetime, password varchar not null default 'x', deleted_at datetime
     );
 """
+APP_KEY = Secret("base64:" + base64.b64encode(bytes(range(32))).decode())
 LONG_AGO = "2024-01-01 00:00:00"
-OUR_TABLES = ("tokens", "intents", "jobs", "job_items", "activity", "meta", "leases")
+OUR_TABLES = ("tokens", "intents", "jobs", "job_items", "activity", "meta", "leases", "projects", "tickets", "api_keys")
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C: shells deafen what they start in the background, and what we start would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Clock:
@@ -107,8 +120,10 @@ class World:
     def __init__(self, server: Server, settings: Settings, file: Path) -> None:
         self.server = server
         self.settings = settings
+        self.database = settings.database_url
         self.file = file
         self.seal_keys = seal_keys.in_memory()
+        self.laravel_keys = laravel_keys.from_text(APP_KEY, cipher="AES-256-CBC", source="test")
         self.admin_token = server.simulator.admin_token
         self.url = ""
         self.laravel = not settings.values.database.embedded
@@ -126,7 +141,7 @@ class World:
         origins = {"mattermost.url": ("test", self.url), "sync.teams": ("test", ["main"])}
         if self.laravel:
             origins |= {
-                "database.url": ("test", f"sqlite:///{self.file}"),
+                "database.url": ("test", self.database),
                 "database.users.deleted_at": ("test", "deleted_at"),
             }
         return origins | self._flags
@@ -140,6 +155,7 @@ class World:
             storage=Form(tokens.storage),
             accept=[Form(form) for form in tokens.accept],
             keys=self.seal_keys,
+            laravel=self.laravel_keys,
             installation_id=installation,
             table=table.table,
             column=table.token,
@@ -155,6 +171,16 @@ class World:
         """One run in a process of its own. Every user is in exactly one count, but for those it did not come to."""
         async with self.core() as core:
             summary = await core.sync.run(SyncRequest(names=names, **request), stop=stop)
+        rest = summary.users - sum(summary.counts.values())
+        unfinished = summary.fault is not None or (stop is not None and stop.is_set())
+        assert 0 <= rest <= (summary.planned if unfinished else 0), (summary.users, summary.counts)
+        return summary
+
+    async def ask(self, act: str, *names: str, stop: asyncio.Event | None = None, **request: Any) -> Summary:
+        """What an operator asks for tokens, in a process of its own."""
+        async with self.core() as core:
+            asked = TokenRequest(Act(act), names, **request)
+            summary = await core.tokens.run(asked, stop=stop)
         rest = summary.users - sum(summary.counts.values())
         unfinished = summary.fault is not None or (stop is not None and stop.is_set())
         assert 0 <= rest <= (summary.planned if unfinished else 0), (summary.users, summary.counts)
@@ -196,7 +222,9 @@ class World:
     # ── the application ──────────────────────────────────────────────────────────────────────────
 
     def sql(self, statement: str, *values: Any) -> list[Any]:
-        """What somebody else does to, or sees in, the file."""
+        """What somebody else does to, or sees in, the database."""
+        if not self.database.startswith("sqlite"):
+            return ask(self.database, statement, *values)
         with closing(sqlite3.connect(self.file, timeout=10, isolation_level=None)) as connection:
             return connection.execute(statement, values).fetchall()
 
@@ -245,9 +273,12 @@ class World:
         return self._one("mmconsole_tokens", "user_id", user_id)
 
     def _one(self, table: str, key: str, value: str) -> dict[str, Any]:
+        statement = f"SELECT * FROM {table} WHERE {key} = ?"
+        if not self.database.startswith("sqlite"):
+            return next(iter(ask_named(self.database, statement, value)), {})
         with closing(sqlite3.connect(self.file, timeout=10)) as connection:
             connection.row_factory = sqlite3.Row
-            found = connection.execute(f"SELECT * FROM {table} WHERE {key} = ?", (value,)).fetchone()
+            found = connection.execute(statement, (value,)).fetchone()
         return dict(found) if found else {}
 
     def records(self) -> list[dict[str, Any]]:
@@ -261,7 +292,7 @@ class World:
         return ours | {"users": self.sql("SELECT * FROM users")}
 
     def withhold(self, user_id: str) -> None:
-        self.sql("UPDATE mmconsole_tokens SET withheld = 1 WHERE user_id = ?", user_id)
+        self.sql("UPDATE mmconsole_tokens SET withheld = true WHERE user_id = ?", user_id)
 
     def end_leases(self) -> None:
         """Whoever held one is dead, and its 30 seconds are over."""
@@ -292,13 +323,14 @@ class World:
             if row and row["mattermost_token"] and record["token_id"]:
                 token = self.token(record["user_id"])
                 assert (token.id, token.user_id) == (record["token_id"], record["account_id"])
-                assert form_of(row["mattermost_token"]) in {Form.SEALED, Form.PLAIN}
+                assert form_of(row["mattermost_token"]) in set(Form)
             if row and record["account_id"]:
                 assert row["mattermost_user_id"] == record["account_id"]
         for user in state.users.values():
             ours = [token for token in user.tokens if token.description.startswith("mmconsole:")]
             assert len(ours) <= 1, f"@{user.username} has {len(ours)} live tokens of ours"
-        assert self.sql("SELECT * FROM mmconsole_intents") == [], "an intent is still open"
+        # A revocation that can still be undone has an open note by right.
+        assert self.sql("SELECT * FROM mmconsole_intents WHERE kind <> 'revoke'") == [], "an intent is still open"
 
     def assert_in_step(self, *user_ids: str) -> None:
         """These users have an account, the team, and one token of ours that works."""
@@ -317,14 +349,14 @@ MakeWorld = Callable[..., World]
 
 
 @contextmanager
-def _made(folder: Path, *, laravel: bool, options: SimulatorOptions, name: str) -> Iterator[World]:
+def _made(folder: Path, *, laravel: bool, url: str, options: SimulatorOptions, name: str) -> Iterator[World]:
     server = Server(options, Clock())
     file = folder / f"{name}.sqlite3"
-    flags: dict[str, tuple[str, Any]] = {"database.url": ("test", f"sqlite:///{file}")} if laravel else {}
+    application = url or f"sqlite:///{file}"
+    flags: dict[str, tuple[str, Any]] = {"database.url": ("test", application)} if laravel else {}
     settings = replace(load_settings(environment={}, flags=flags), profile=name)
     if laravel:
-        with closing(sqlite3.connect(file)) as connection:
-            connection.executescript(LARAVEL)
+        run_script(application, LARAVEL)
     else:
         file = settings.embedded_file
     migrate(settings)
@@ -340,7 +372,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         # Calls are repeated as often as ever, only sooner.
         monkeypatch.setattr("mmconsole.mattermost.patience._FIRST_WAIT", 0.01)
         # A server that is gone is given up at once, where a test does not wait for its return.
-        monkeypatch.setattr("mmconsole.services.jobs.PATIENCE", 0.0)
+        monkeypatch.setattr("mmconsole.services.waiting.PATIENCE", 0.0)
         yield Path(folder)
 
 
@@ -351,9 +383,9 @@ async def _worlds(home: Path) -> AsyncIterator[Callable[..., Any]]:
     stopping: list[asyncio.Task[None]] = []
 
     @asynccontextmanager
-    async def make(*, laravel: bool = False, **options: Any) -> AsyncIterator[World]:
+    async def make(*, laravel: bool = False, url: str = "", **options: Any) -> AsyncIterator[World]:
         name = f"world{next(numbers)}"
-        with _made(home, laravel=laravel, options=SimulatorOptions(**options), name=name) as world:
+        with _made(home, laravel=laravel, url=url, options=SimulatorOptions(**options), name=name) as world:
             await world.start()
             try:
                 yield world
@@ -374,7 +406,10 @@ def worlds(home: Path) -> Callable[[], Any]:
 
 @pytest.fixture
 async def new_world(home: Path) -> AsyncIterator[Callable[..., Any]]:
-    """Makes as many worlds as a test wants: `async with` its answer to the simulator's options and `laravel`."""
+    """Makes as many worlds as a test wants: `async with` its answer to the simulator's options and `laravel`.
+
+    With `url`, the application's database is there.
+    """
     async with _worlds(home) as make:
         yield make
 
@@ -386,8 +421,11 @@ async def world(new_world: Callable[..., Any]) -> AsyncIterator[World]:
         yield made
 
 
-@pytest.fixture(params=["embedded", "laravel"])
-async def any_world(request: pytest.FixtureRequest, new_world: Callable[..., Any]) -> AsyncIterator[World]:
-    """The same over both shapes of the users table."""
-    async with new_world(laravel=request.param == "laravel") as made:
+@pytest.fixture(params=["embedded", "laravel", "postgresql", "mariadb"])
+async def any_world(
+    request: pytest.FixtureRequest, new_world: Callable[..., Any], new_url: Callable[[str], str]
+) -> AsyncIterator[World]:
+    """The same over both shapes of the users table, and over Laravel's on every kind of database."""
+    url = new_url(request.param) if request.param in {"postgresql", "mariadb"} else ""
+    async with new_world(laravel=request.param != "embedded", url=url) as made:
         yield made

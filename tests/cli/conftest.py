@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -121,6 +122,15 @@ class Shell:
                 place = place.setdefault(section, {})
             place[leaf] = value
 
+    @property
+    def token_file(self) -> Path:
+        return self.folder / "admin-token"
+
+    def keep_token(self, token: str) -> None:
+        """Make this the administrator's token."""
+        self.token_file.touch(mode=0o600)
+        self.token_file.write_text(token, encoding="utf-8")
+
     def saved(self) -> dict[str, str]:
         """The environment, after the settings were written down. JSON is YAML."""
         if self.settings:
@@ -174,6 +184,56 @@ def _code(child: "pexpect.spawn[str]") -> int:
     return child.exitstatus if child.exitstatus is not None else -(child.signalstatus or 0)
 
 
+class Tmux:
+    """A terminal somebody sits at."""
+
+    def __init__(self, shell: Shell, *, size: tuple[int, int] = (80, 24)) -> None:
+        self._shell = shell
+        self._socket = str(shell.folder / "tmux")
+        self._size = size
+
+    def open(self, *arguments: str) -> None:
+        self.run("-c", f"{shlex.join([COMMAND, *arguments])}; echo ENDED-$?; read")
+
+    def run(self, *arguments: str) -> None:
+        """Begin with a shell of these arguments."""
+        environment = self._shell.saved() | {"TERM": "screen-256color", "LANG": "C.UTF-8"}
+        width, height = map(str, self._size)
+        command = ["tmux", "-S", self._socket, "-u", "-f", "/dev/null", "new-session", "-d", "-x", width, "-y", height]
+        subprocess.run([*command, "bash", *arguments], env=environment, check=True, timeout=30)
+
+    def __call__(self, *arguments: str) -> str:
+        command = ["tmux", "-S", self._socket, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+    def press(self, *keys: str) -> None:
+        self("send-keys", *keys)
+
+    @property
+    def screen(self) -> str:
+        return self("capture-pane", "-p")
+
+    def until(self, text: str) -> None:
+        """Wait until this is on the screen."""
+        try:
+            self._shell.until(lambda: text in self.screen, seconds=20)
+        except AssertionError:
+            pytest.fail(f"no {text!r} on the screen:\n{self.screen}")
+
+    def until_gone(self, text: str) -> None:
+        """Wait until this is no longer on the screen."""
+        self._shell.until(lambda: text not in self.screen, seconds=20)
+
+    @property
+    def pid(self) -> int:
+        """The command that runs in it."""
+        shell = self("list-panes", "-F", "#{pane_pid}").strip()
+        return int(subprocess.run(["pgrep", "-P", shell], check=True, capture_output=True, text=True).stdout.split()[0])
+
+    def close(self) -> None:
+        subprocess.run(["tmux", "-S", self._socket, "kill-server"], check=False, capture_output=True)
+
+
 @pytest.fixture
 def options() -> SimulatorOptions:
     """What the server is like; tests override it."""
@@ -219,8 +279,9 @@ def shell(bare: Shell) -> Shell:
     keys = bare.folder / "seal-keys"
     keys.touch(mode=0o600)
     keys.write_text(seal_keys.as_text(seal_keys.in_memory()).reveal(), encoding="utf-8")
-    bare.set(admin_token__source="environment", seal__source="file", seal__file=str(keys), sync__teams=["main"])
-    bare.environment["MMCONSOLE_ADMIN_TOKEN"] = bare.simulator.admin_token
+    bare.set(admin_token__source="file", admin_token__file=str(bare.token_file))
+    bare.set(seal__source="file", seal__file=str(keys), sync__teams=["main"])
+    bare.keep_token(bare.simulator.admin_token)
     migrated(bare)
     return bare
 
@@ -238,3 +299,10 @@ def migrated(shell: Shell) -> None:
         _MIGRATED["file"] = known
     else:
         shutil.copyfile(known, shell.file)
+
+
+@pytest.fixture
+def terminal(shell: Shell) -> Iterator[Tmux]:
+    tmux = Tmux(shell)
+    yield tmux
+    tmux.close()

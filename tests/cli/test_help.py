@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 
 HEAVY = {"textual", "sqlmodel", "sqlalchemy", "fastapi", "httpx", "keyring", "aiohttp", "pydantic", "rich", "yaml"}
 HEAVY |= {"cryptography", "alembic", "uvicorn", "uvloop", "asyncio", "anyascii", "msgspec"}
+UNREAD = {
+    "textual",
+    "rich",
+    "httpx",
+    "aiohttp",
+    "fastapi",
+    "uvicorn",
+    "keyring",
+    "cryptography",
+    "jwt",
+    "procrastinate",
+}
+UNREAD |= {"sqlalchemy", "sqlmodel", "alembic", "psycopg", "pymysql"}
+"""What a command that only reads a SQLite file has no need of."""
 BY_TYPER = {"pydantic"}
 """Typer itself imports it as soon as an option has a value."""
 _MODULES = "import sys, atexit; atexit.register(lambda: print(' '.join(sys.modules), file=sys.stderr));"
@@ -58,6 +72,19 @@ def test_help_on_a_narrow_terminal_imports_nothing_heavy_either(arguments: tuple
     imported = imported_by(*arguments, COLUMNS="60")
 
     assert imported & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["users list", "users show 1", "activity", "jobs list", "tokens list", "api-keys list", "config show"],
+)
+def test_a_command_that_only_reads_imports_neither_http_nor_a_screen(shell: "Shell", command: str) -> None:
+    shell.add("ann@example.org")
+
+    imported = imported_by(*command.split(), **shell.saved())
+
+    assert "mmconsole" in imported
+    assert imported & UNREAD == set()
 
 
 @pytest.mark.parametrize("words", ["mmconsole s", "mmconsole sync --l", "mmconsole users list --health m"])
@@ -132,7 +159,7 @@ def test_bash_completes_commands_options_and_statuses(bare: "Shell") -> None:
         }
         return bare().out.split()
 
-    assert completed("mmconsole s") == ["sync", "seal", "simulator"]
+    assert completed("mmconsole s") == ["sync", "serve", "seal", "simulator"]
     assert completed("mmconsole sync --li") == ["--limit", "--link-existing"]
     assert completed("mmconsole users list --health m") == ["missing"]
 

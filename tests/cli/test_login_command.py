@@ -151,6 +151,7 @@ def test_the_status_of_seal_keys_never_shows_them(files: "Shell") -> None:
 
     keys = json.loads((files.folder / "keys").read_text())
     assert before.out == f"0 keys in the file {files.folder / 'keys'}\n"
+    assert "has not been prepared yet" in before.err
     assert f"  {keys['current']}, made 20" in after.out
     assert document["keys"][0]["id"] == keys["current"]
     assert keys["keys"][keys["current"]] not in after.out + json.dumps(document)
@@ -170,3 +171,29 @@ def test_seal_keys_are_exported_into_a_file_and_not_onto_a_screen(files: "Shell"
     assert "or --show" in refused.out
     assert insisted.code == 0
     assert json.loads(keys)["current"] in insisted.out
+
+
+def test_seal_keys_are_exported_into_a_new_file_of_our_own(files: "Shell") -> None:
+    files("seal", "init")
+    copy = files.folder / "copy"
+
+    done = files("seal", "export", "--output", str(copy))
+    again = files("seal", "export", "--output", str(copy), "--with-new-key")
+
+    assert (done.code, done.out) == (0, "")
+    assert copy.read_text() == (files.folder / "keys").read_text()
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert again.code == 2
+    assert f"{copy} exists already, and nothing is overwritten." in again.err
+    assert copy.read_text() == (files.folder / "keys").read_text()
+
+
+def test_a_file_of_somebody_else_is_not_written_through_a_link(files: "Shell") -> None:
+    files("seal", "init")
+    link = files.folder / "link"
+    link.symlink_to(files.folder / "elsewhere")
+
+    done = files("seal", "export", "--output", str(link))
+
+    assert done.code == 2
+    assert not (files.folder / "elsewhere").exists()

@@ -48,6 +48,30 @@ def test_users_can_be_listed_by_status(known: "Shell") -> None:
     assert by_status["OK"] == by_status["ok"]
 
 
+def test_users_can_be_listed_by_a_filter(known: "Shell") -> None:
+    def ids(*arguments: str) -> list[str]:
+        return [one["id"] for one in known("users", "list", "--json", *arguments).lines]
+
+    assert ids("--filter", "status:conflict,noaccount") == ["2", "3"]
+    assert ids("--filter", "王小明 -active:no") == ["1"]
+    assert ids("--filter", "active:no", "--health", "noaccount") == ["3"]
+    assert ids("--filter", "active:no", "--health", "ok") == []
+    assert ids("--filter", "") == ids() == ["1", "2", "3"]
+
+
+def test_a_filter_that_cannot_be_understood_shows_the_place(known: "Shell") -> None:
+    done = known("users", "list", "--filter", "ann stauts:ok")
+    team = known("users", "list", "--filter", "team:main")
+    status = known("users", "list", "--health", "fine")
+
+    assert done.code == team.code == status.code == 2
+    assert done.out == ""
+    assert done.err.startswith("ann stauts:ok\n    ^\nmmconsole: The filter cannot be understood at character 5: ")
+    assert "there is no field `stauts`; did you mean `status`?" in done.err
+    assert "who is in the team `main` only the server knows" in team.err
+    assert "There is no status `fine`. There are: ok, " in status.err
+
+
 def test_one_user_is_shown_without_the_secret(known: "Shell") -> None:
     done = known("users", "show", "1")
     document = known("users", "show", "1", "--json")
@@ -111,13 +135,29 @@ def test_a_password_in_the_databases_address_is_not_shown(known: "Shell") -> Non
 
 
 def test_settings_can_be_checked(known: "Shell") -> None:
-    good = known("config", "check")
+    good, told = known("config", "check"), known("config", "check", "--json").json
     known.set(mattermost__timeout=0)
     bad = known("config", "check")
 
-    assert (good.code, good.out) == (0, f"The settings of the profile default can be used ({known.config}).\n")
+    assert good.code == 0
+    assert good.out.splitlines()[0].split("\t") == ["database.users.id", "users.id", "fits", "INTEGER"]
+    assert good.out.splitlines()[-1] == f"The settings of the profile default can be used ({known.config})."
+    assert told["usable"]
+    assert {one["fit"] for one in told["columns"]} == {"fits"}
+    assert told["migrations"] == []
     assert bad.code == 2
     assert "`mattermost.timeout` cannot be `0`" in bad.err
+
+
+def test_settings_that_do_not_fit_the_database_say_where(known: "Shell") -> None:
+    known.set(database__users__email="mail")
+
+    done, told = known("config", "check"), known("config", "check", "--json").json
+
+    assert done.code == 1
+    assert "users.mail\tmissing" in done.out
+    assert "`database.users.email`" in done.err
+    assert not told["usable"]
 
 
 def test_nothing_to_recover_is_success(known: "Shell") -> None:

@@ -31,7 +31,7 @@ def test_the_first_signal_lets_the_users_under_way_finish(shell: "Shell", number
     made = done.json["counts"]["created"]
 
     assert done.code == 130
-    assert "stopping after the 16 users under way; again to stop at once" in done.err
+    assert "stopping after the 31 users under way; again to stop at once" in done.err
     assert "mmconsole: Stopped. What was done is stored; the same command does the rest." in done.err
     assert done.json["interrupted"]
     assert sum(done.json["counts"].values()) == 200

@@ -86,7 +86,7 @@ def left_behind(shell: "Shell") -> list[str]:
 
 
 def test_the_demo_shows_everything_and_leaves_nothing(nowhere: "Shell") -> None:
-    shown = nowhere.shown("--no-color", "demo", "--users", "120")
+    shown = nowhere.shown("--no-color", "--headless", "demo", "--users", "120")
 
     assert shown.code == 0
     assert "$ mmconsole migrate" in shown.out

@@ -46,7 +46,15 @@ def test_json_is_one_document_in_which_every_user_is_counted_once(shell: "Shell"
     assert done.json["counts"] == {"created": 10, "conflict": 2, "unchanged": 1}
     assert {one["outcome"] for one in done.json["listed"]} == {"conflict"}
     assert done.json["job_id"] == 1
-    assert done.json["recovered"] == {"revoked": [], "linked": [], "closed": 0, "young": 0}
+    assert done.json["recovered"] == {
+        "revoked": [],
+        "linked": [],
+        "channels": [],
+        "ended": [],
+        "closed": 0,
+        "pending": 0,
+        "young": 0,
+    }
     assert done.json["forecast"]["calls"] > 0
 
 
@@ -165,6 +173,90 @@ def test_the_guard_stops_what_removes_too_much(shell: "Shell") -> None:
     assert shell.marked == 3
 
 
+def test_a_dry_run_lists_the_links_that_would_be_confirmed(shell: "Shell") -> None:
+    for number in range(25):
+        shell.add(f"p{number}@example.org", verified=False)
+        shell.account(f"p{number}@example.org")
+    shell.add("new@example.org")
+    shell.folder.joinpath("list").write_text("".join(f"p{number}@example.org\n" for number in range(25)))
+    named = ("sync", "--from", str(shell.folder / "list"), "--link-existing", "--dry-run")
+
+    shown, listed = shell(*named), shell(*named, "--json")
+
+    assert "25 users to be linked to an existing account\n  1  p0@example.org → @p0\n" in shown.out
+    assert shown.out.count(" → @p") == 25
+    assert listed.json["links"][24] == {"user_id": "25", "email": "p24@example.org", "username": "p24"}
+    assert shell.marked == 0
+
+
+def test_a_terminal_shows_the_first_links_and_asks(shell: "Shell") -> None:
+    for number in range(23):
+        shell.add(f"p{number}@example.org", verified=False)
+        shell.account(f"p{number}@example.org")
+    shell.folder.joinpath("list").write_text("".join(f"p{number}@example.org\n" for number in range(23)))
+
+    child = shell.on_terminal("sync", "--from", str(shell.folder / "list"), "--link-existing")
+    child.expect("23 users to be linked to an existing account")
+    child.expect("  20  p19@example.org → @p19")
+    child.expect("  and 3 more: --dry-run lists all")
+    child.expect_exact("Go on? [y/N] ")
+    child.sendline("n")
+    child.expect_exact("mmconsole: Nothing was done.")
+    child.wait()
+
+    assert (child.exitstatus, shell.marked) == (1, 0)
+
+
+def test_a_terminal_shows_the_links_also_when_yes_was_said(shell: "Shell") -> None:
+    shell.add("ann@example.org", verified=False)
+    shell.account("ann@example.org")
+
+    shown = shell.shown("sync", "1", "--link-existing", "--yes")
+
+    assert "1 user to be linked to an existing account" in shown.out
+    assert "  1  ann@example.org → @ann" in shown.out
+    assert "Go on?" not in shown.out
+    assert shell.marked == 1
+
+
+def test_a_dry_run_says_what_would_stop_the_run(shell: "Shell") -> None:
+    shell.add_many(15)
+    shell("sync", "--all")
+    shell.sql("UPDATE users SET deleted_at = '2025-01-01' WHERE id <= 12")
+    shell.add("new@example.org")
+    shell.simulator.state.config["EmailSettings", "SMTPServer"] = "mail.example.org"
+    shell.set(sync__max_mails=0, seal__file=str(shell.folder / "nowhere"))
+
+    shown, listed = shell("sync", "--all", "--dry-run"), shell("sync", "--all", "--dry-run", "--json")
+
+    assert (shown.code, listed.code) == (0, 0)
+    told = [line for line in shown.err.splitlines() if line.startswith("mmconsole: A real run would stop: ")]
+    assert len(told) == len(listed.json["would_stop"]) == 3
+    assert "This would remove 12" in told[0]
+    assert "`sync.max_mails` allows 0" in told[1]
+    assert "nowhere" in told[2]
+
+
+def test_a_dry_run_that_nothing_would_stop_says_nothing_of_it(shell: "Shell") -> None:
+    shell.add("ann@example.org")
+
+    done = shell("sync", "--all", "--dry-run", "--json")
+
+    assert done.json["would_stop"] == []
+    assert "would stop" not in done.err
+
+
+def test_who_is_left_alone_is_named_with_the_reason(shell: "Shell") -> None:
+    shell.add_many(2)
+    shell("sync", "--all")
+    shell.sql("UPDATE mmconsole_tokens SET withheld = 1 WHERE user_id = '2'")
+
+    done = shell("sync", "--all", "--full")
+
+    assert done.code == 0
+    assert "- left alone  2: an operator revoked the token; say `tokens repair USER` for a new one\n" in done.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -179,7 +271,7 @@ def test_the_guard_stops_what_removes_too_much(shell: "Shell") -> None:
         (["sync", "--al"], "No such option: --al"),
         (["sink"], "No such command 'sink'. Try `mmconsole --help`."),
         (["simulatr"], "No such command 'simulatr'. Did you mean 'simulator'?"),
-        (["--headless"], "--headless needs a command, as in `mmconsole --headless sync --all`."),
+        (["--headless"], "--headless needs a command, as in `mmconsole --headless serve`."),
         (["users"], "Missing command. Try `mmconsole users --help`."),
         (["users", "list", "--health", "fine"], "There is no status `fine`. There are: ok, expiring"),
     ],

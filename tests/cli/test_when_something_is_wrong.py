@@ -45,7 +45,7 @@ def test_http_to_another_machine(shell: "Shell") -> None:
 
 def test_the_token_of_somebody_who_is_no_administrator(shell: "Shell") -> None:
     ann = shell.account("ann@example.org")
-    shell.environment["MMCONSOLE_ADMIN_TOKEN"] = shell.simulator.state.add_token(ann, "").secret
+    shell.keep_token(shell.simulator.state.add_token(ann, "").secret)
 
     done = shell("sync", "--all")
 
@@ -54,7 +54,7 @@ def test_the_token_of_somebody_who_is_no_administrator(shell: "Shell") -> None:
 
 
 def test_a_dead_admin_token(shell: "Shell") -> None:
-    shell.environment["MMCONSOLE_ADMIN_TOKEN"] = "q" * 26
+    shell.keep_token("q" * 26)
 
     done = shell("sync", "--all")
 
@@ -65,7 +65,7 @@ def test_a_dead_admin_token(shell: "Shell") -> None:
 
 def test_tokens_switched_off_as_a_bot_sees_it(shell: "Shell") -> None:
     shell.simulator.state.config["ServiceSettings", "EnableUserAccessTokens"] = False
-    shell.environment["MMCONSOLE_ADMIN_TOKEN"] = shell.simulator.bot_token
+    shell.keep_token(shell.simulator.bot_token)
 
     done = shell("sync", "--all")
 
@@ -74,12 +74,27 @@ def test_tokens_switched_off_as_a_bot_sees_it(shell: "Shell") -> None:
 
 
 def test_no_admin_token(shell: "Shell") -> None:
-    del shell.environment["MMCONSOLE_ADMIN_TOKEN"]
+    shell.token_file.unlink()
 
     done = shell("sync", "--all")
 
     assert done.code == 1
     assert "There is no admin token for" in one_line(done)
+
+
+@pytest.mark.parametrize("command", [("sync", "--all"), ("sync", "--all", "--dry-run"), ("tokens", "recover")])
+def test_a_token_in_the_environment_is_used_with_a_warning(shell: "Shell", command: tuple[str, ...]) -> None:
+    shell.set(admin_token__source="environment")
+    shell.environment["MMCONSOLE_ADMIN_TOKEN"] = shell.simulator.admin_token
+    shell.add("ann@example.org")
+
+    done = shell(*command)
+    local = shell("users", "list")
+
+    assert done.code == 0
+    assert done.err.count("The secret in MMCONSOLE_ADMIN_TOKEN can be read by every process of this user") == 1
+    assert shell.simulator.admin_token[:8] not in done.err
+    assert "MMCONSOLE_ADMIN_TOKEN" not in local.err
 
 
 def test_no_keyring(shell: "Shell") -> None:
@@ -228,7 +243,7 @@ def test_a_token_typed_as_an_argument_is_not_shown(bare: "Shell", word: str) -> 
 
 
 def test_debug_shows_where_it_happened_and_no_value(shell: "Shell") -> None:
-    shell.environment["MMCONSOLE_ADMIN_TOKEN"] = "q" * 26
+    shell.keep_token("q" * 26)
 
     done = shell("--debug", "sync", "--all")
 

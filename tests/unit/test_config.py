@@ -16,6 +16,7 @@ from mmconsole.config import (
     Values,
     leaf_keys,
     load_settings,
+    profile_names,
     user_config_file,
     variable_of,
 )
@@ -57,7 +58,7 @@ def everything_said_by(fault: BaseException) -> str:
 
 
 def test_without_anything_set_all_settings_are_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("mmconsole.config._find_file", lambda environment: None)
+    monkeypatch.setattr("mmconsole.config.settings.find_file", lambda environment: None)
 
     settings = load_settings(environment={})
 
@@ -523,3 +524,33 @@ def test_a_secret_in_a_wrong_variable_is_not_shown(load: Load, variable: str, va
 
 def test_sources_of_secrets_are_those_the_secrets_room_knows() -> None:
     assert SecretSource.__args__ == ("keyring", "credential", "file", "environment")  # type: ignore[attr-defined]
+
+
+def test_the_profiles_of_a_file_are_named_the_one_outside_first(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("profiles:\n  staging: {sync: {teams: [main]}}\n  default: {}\n  live: {}\n")
+
+    assert profile_names(file) == ("default", "live", "staging")
+    assert profile_names(None) == ("default",)
+
+
+def test_the_databases_password_can_stay_in_the_applications_env(tmp_path: Path) -> None:
+    env = tmp_path / ".env"
+    env.write_text("DB_PASSWORD='p@ss/word'\n", encoding="utf-8")
+    flags = {"database.url": ("test", "postgresql://app@db/app"), "database.env_file": ("test", str(env))}
+
+    settings = load_settings(environment={}, flags=flags)
+
+    assert settings.database_url == "postgresql://app:p%40ss%2Fword@db/app"
+    assert "p@ss" not in repr(settings)
+
+
+@pytest.mark.parametrize("text", ["", "DB_PASSWORD=${OTHER}", None])
+def test_an_env_file_without_the_password_is_told_of(tmp_path: Path, text: str | None) -> None:
+    env = tmp_path / ".env"
+    if text is not None:
+        env.write_text(text, encoding="utf-8")
+    flags = {"database.url": ("test", "postgresql://app@db/app"), "database.env_file": ("test", str(env))}
+
+    with pytest.raises(UnreadableSettings, match=str(env)):
+        _ = load_settings(environment={}, flags=flags).database_url

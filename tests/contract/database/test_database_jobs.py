@@ -164,3 +164,59 @@ async def test_thousands_of_items_are_added_at_once(database: Database) -> None:
     job_id = await new_job(database, 20_000)
 
     assert await database.read(lambda db: db.jobs.counts(job_id)) == JobCounts(planned=20_000)
+
+
+# ── asked from outside ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("asked", "left"), [(JobState.STOPPING, JobState.STOPPED), (JobState.PAUSING, JobState.PAUSED)], ids=str
+)
+async def test_whoever_works_on_a_job_is_asked_and_may_bring_items_to_their_end(
+    database: Database, asked: JobState, left: JobState
+) -> None:
+    job_id = await new_job(database, 2)
+    await start(database, job_id)
+    assert await database.write(lambda tx: tx.jobs.ask(job_id, asked))
+
+    await finish(database, job_id, 1)
+    await database.write(lambda tx: tx.jobs.leave(job_id, fence=1, at=NOW))
+
+    job = await database.read(lambda db: db.jobs.find(job_id))
+    assert job is not None
+    assert (job.state, job.counts) == (left, JobCounts(planned=1, done=1))
+
+
+async def test_a_job_that_ended_or_paused_is_not_asked(database: Database) -> None:
+    ended, paused = await new_job(database, 1), await new_job(database, 1)
+    await start(database, paused)
+    await database.write(lambda tx: tx.jobs.pause(paused, fence=1))
+    await database.write(lambda tx: tx.jobs.stop(ended, at=NOW))
+
+    for job_id in (ended, paused):
+        assert not await database.write(lambda tx, n=job_id: tx.jobs.ask(n, JobState.STOPPING))  # type: ignore[misc]
+
+
+async def test_a_job_that_was_asked_to_stop_is_resumed_under_a_newer_number(database: Database) -> None:
+    job_id = await new_job(database, 1)
+    await start(database, job_id)
+    await database.write(lambda tx: tx.jobs.ask(job_id, JobState.STOPPING))
+
+    await database.write(lambda tx: tx.jobs.start(job_id, fence=2, at=NOW))
+
+    assert await database.read(lambda db: db.jobs.state(job_id)) is JobState.RUNNING
+    with pytest.raises(LeaseLost):
+        await database.write(lambda tx: tx.jobs.leave(job_id, fence=1, at=NOW))
+
+
+async def test_an_item_is_revised_only_under_the_number_of_its_job(database: Database) -> None:
+    job_id = await new_job(database, 1)
+    await start(database, job_id)
+
+    await database.write(lambda tx: tx.jobs.items.revise(job_id, 1, steps="less", digest="d", fence=1))
+
+    item = await database.read(lambda db: db.jobs.items.find(job_id, 1))
+    assert item is not None
+    assert (item.steps, item.digest, item.state) == ("less", "d", ItemState.PLANNED)
+    with pytest.raises(LeaseLost):
+        await database.write(lambda tx: tx.jobs.items.revise(job_id, 1, steps="more", digest="d", fence=2))

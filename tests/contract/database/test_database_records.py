@@ -1,11 +1,11 @@
 """Our own tables: records, intents, activity, facts and leases."""
 
 import dataclasses
-import sqlite3
-from contextlib import closing
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.servers.application import ask
 
 from mmconsole.config import Settings
 from mmconsole.database import Database, Lease, LeaseHeld, Transaction, open_database
@@ -120,7 +120,7 @@ async def test_an_intent_is_open_until_it_is_closed(database: Database) -> None:
     assert await database.read(lambda db: db.intents.open_for(ANN)) == [intent]
     assert await database.read(lambda db: db.intents.all_open()) == [intent, other]
     assert await database.read(lambda db: db.intents.find(OperationId("op2"))) == other
-    with pytest.raises(DatabaseError, match="UNIQUE"):
+    with pytest.raises(DatabaseError, match=r"(?i)unique|duplicate"):
         await database.write(lambda tx: tx.intents.open(intent))
     assert await database.write(lambda tx: tx.intents.close(OperationId("op1")))
     assert not await database.write(lambda tx: tx.intents.close(OperationId("op1")))
@@ -189,8 +189,8 @@ async def test_the_last_looks_are_remembered(database: Database) -> None:
 TTL = timedelta(seconds=30)
 
 
-async def test_a_lease_is_granted_once_until_it_is_released(database: Database, embedded: Settings) -> None:
-    async with open_database(embedded) as other:
+async def test_a_lease_is_granted_once_until_it_is_released(database: Database, settings: Settings) -> None:
+    async with open_database(settings) as other:
         first = await database.write(lambda tx: tx.leases.acquire("sync", holder="one", now=NOW, ttl=TTL))
         second = await other.write(lambda tx: tx.leases.acquire("sync", holder="two", now=NOW, ttl=TTL))
 
@@ -204,13 +204,13 @@ async def test_a_lease_is_granted_once_until_it_is_released(database: Database, 
         assert third.fence == 2
 
 
-async def test_an_owner_who_wakes_up_too_late_can_do_nothing(database: Database, embedded: Settings) -> None:
+async def test_an_owner_who_wakes_up_too_late_can_do_nothing(database: Database, settings: Settings) -> None:
     def fenced(tx: Transaction) -> None:
         tx.leases.demand("sync", 1)
         tx.meta.set("x", "written")
 
     late = NOW + 2 * TTL
-    async with open_database(embedded) as other:
+    async with open_database(settings) as other:
         await database.write(lambda tx: tx.leases.acquire("sync", holder="one", now=NOW, ttl=TTL))
         taken = await other.write(lambda tx: tx.leases.acquire("sync", holder="two", now=late, ttl=TTL))
 
@@ -233,9 +233,68 @@ async def test_an_owner_who_is_late_but_alone_keeps_its_lease(database: Database
     assert isinstance(held, LeaseHeld)
 
 
+async def test_of_two_who_know_that_a_holder_has_ended_one_takes_its_lease(database: Database) -> None:
+    def take(holder: str) -> Callable[[Transaction], Lease | LeaseHeld]:
+        return lambda tx: tx.leases.acquire("sync", holder=holder, now=NOW, ttl=TTL, process="p9", ended=1)
+
+    first = await database.write(
+        lambda tx: tx.leases.acquire("sync", holder="one", now=NOW, ttl=TTL, process="boot/pid:[1]/7/1")
+    )
+    second, third = await database.write(take("two")), await database.write(take("three"))
+
+    assert isinstance(first, Lease)
+    assert (first.holder, first.process) == ("one", "boot/pid:[1]/7/1")
+    assert second == Lease("sync", "two", 2, NOW, NOW + TTL)
+    assert third == LeaseHeld("sync", "two", NOW, NOW + TTL)
+
+
 async def test_a_table_dropped_meanwhile_is_not_migrated(database: Database) -> None:
-    with closing(sqlite3.connect(database.name)) as other:
-        other.execute("DROP TABLE mmconsole_intents")
+    ask(database, "DROP TABLE mmconsole_intents")
 
     with pytest.raises(DatabaseError, match="mmconsole migrate"):
         await database.read(lambda db: db.intents.all_open())
+
+
+async def test_what_a_check_found_is_exchanged_only_for_what_it_began_with(database: Database) -> None:
+    await database.write(lambda tx: tx.tokens.save(FULL))
+    found = dataclasses.replace(
+        FULL, health=Health.REVOKED, cause="revoked", checked_at=NOW + timedelta(hours=1), withheld=False
+    )
+    others = [
+        dataclasses.replace(FULL, token_id=TokenId("u" * 26)),
+        dataclasses.replace(FULL, token_id=None),
+        dataclasses.replace(FULL, account_id=AccountId("b" * 26)),
+        dataclasses.replace(FULL, health=Health.OK),
+        dataclasses.replace(FULL, withheld=False),
+    ]
+
+    refused = [await database.write(lambda tx, old=old: tx.tokens.exchange(old, found)) for old in others]  # type: ignore[misc]
+    assert await database.read(lambda db: db.tokens.get(ANN)) == FULL
+    taken = await database.write(lambda tx: tx.tokens.exchange(FULL, found))
+
+    assert (refused, taken) == ([False] * 5, True)
+    assert await database.read(lambda db: db.tokens.get(ANN)) == found
+
+
+async def test_a_token_that_got_its_id_is_exchanged_for_one_without(database: Database) -> None:
+    unnamed = dataclasses.replace(FULL, token_id=None, fingerprint="")
+    await database.write(lambda tx: tx.tokens.save(unnamed))
+
+    assert await database.write(lambda tx: tx.tokens.exchange(unnamed, FULL))
+
+    assert await database.read(lambda db: db.tokens.get(ANN)) == FULL
+
+
+async def test_the_time_of_a_check_is_set_for_many_and_not_for_another_token(database: Database) -> None:
+    later = NOW + timedelta(hours=1)
+    many = [TokenRecord(UserId(f"u{n:04}"), token_id=TokenId(f"{n:026}"), checked_at=NOW) for n in range(1_100)]
+    unnamed = [TokenRecord(UserId(f"x{n}"), checked_at=NOW) for n in range(2)]
+    await database.write(lambda tx: tx.tokens.save_many([*many, *unnamed]))
+    seen = [dataclasses.replace(many[0], token_id=TokenId("z" * 26)), *many[1:], unnamed[0]]
+    seen.append(dataclasses.replace(many[1], user_id=unnamed[1].user_id))
+
+    await database.write(lambda tx: tx.tokens.set_checked(seen, later))
+
+    records = await database.read(lambda db: db.tokens.page(None, 2_000))
+    assert {one.user_id for one in records if one.checked_at == NOW} == {many[0].user_id, unnamed[1].user_id}
+    assert [dataclasses.replace(one, checked_at=NOW) for one in records] == [*many, *unnamed]

@@ -10,12 +10,17 @@ import httpx
 import pytest
 
 from mmconsole.domain.accounts import Account, AccountChanges, AccountId, NewAccount, TeamId
+from mmconsole.domain.channels import Channel, ChannelId, NewChannel
 from mmconsole.domain.secrets import Secret
 from mmconsole.domain.tokens import TokenId
 from mmconsole.errors import (
+    AccountDeactivated,
     AdminTokenDead,
+    ChannelNameTaken,
+    DefaultChannel,
     EmailTaken,
     NotFound,
+    OutsideTeam,
     Refused,
     TeamFull,
     Throttled,
@@ -24,7 +29,9 @@ from mmconsole.errors import (
     UserCapReached,
     UsernameTaken,
 )
-from mmconsole.mattermost import MattermostClient, Timing, open_client
+from mmconsole.mattermost import open_client
+from mmconsole.mattermost.client import MattermostClient
+from mmconsole.mattermost.exchange import Timing
 
 RECORDING = Path(__file__).parents[2] / "data" / "mattermost-11.6.0.jsonl"
 ROWS = [json.loads(line) for line in RECORDING.read_text().splitlines()]
@@ -38,6 +45,29 @@ def create_token(client: MattermostClient, row: dict[str, Any]) -> Awaitable[Any
 
 def join_team(client: MattermostClient, row: dict[str, Any]) -> Awaitable[Any]:
     return client.join_team(TeamId(row["gap"]), AccountId(row["request"]["user_id"]))
+
+
+async def team_channels(client: MattermostClient, row: dict[str, Any]) -> list[Channel]:
+    return [channel async for channel in client.team_channels(TeamId(row["gap"]), archived=True)]
+
+
+def channel_by_name(client: MattermostClient, row: dict[str, Any]) -> Awaitable[Any]:
+    return client.find_channel_by_name(TeamId(row["gap"]), row["path"].rsplit("/", 1)[1])
+
+
+def create_channel(client: MattermostClient, row: dict[str, Any]) -> Awaitable[Any]:
+    asked = row["request"]
+    new = NewChannel(asked["team_id"], asked["name"], asked["display_name"], purpose=asked.get("purpose", ""))
+    return client.create_channel(new)
+
+
+def join_channel(client: MattermostClient, row: dict[str, Any]) -> Awaitable[Any]:
+    """The answer about many has the shape of the members that are asked for by their ids."""
+    channel_id, asked = ChannelId(row["gap"]), row["request"]
+    if "user_ids" in asked:
+        return client.channel_members(channel_id, asked["user_ids"])
+    secret = None if row["as"] == "admin" else Secret("s" * 26)
+    return client.join_channel(channel_id, asked["user_id"], secret=secret)
 
 
 CALLS: list[tuple[str, str, Callable[[MattermostClient, dict[str, Any]], Awaitable[Any]]]] = [
@@ -63,6 +93,12 @@ CALLS: list[tuple[str, str, Callable[[MattermostClient, dict[str, Any]], Awaitab
     ("GET", r"/teams/name/(\w+)", lambda client, row: client.team_by_name(row["gap"])),
     ("POST", r"/teams/(\w{26})/members", join_team),
     ("POST", r"/teams/(\w{26})/members/ids", lambda client, row: client.team_members(row["gap"], row["request"])),
+    ("GET", r"/teams/(\w{26})/channels", team_channels),
+    ("GET", r"/teams/(\w{26})/channels/name/.+", channel_by_name),
+    ("POST", r"/channels", create_channel),
+    ("DELETE", r"/channels/(\w{26})", lambda client, row: client.archive_channel(row["gap"])),
+    ("POST", r"/channels/(\w{26})/restore", lambda client, row: client.restore_channel(row["gap"])),
+    ("POST", r"/channels/(\w{26})/members", join_channel),
     ("GET", r"/config/client", lambda client, row: client.facts()),
     ("GET", r"/system/ping", lambda client, row: client.ping()),
 ]
@@ -78,6 +114,13 @@ LEAVES: dict[tuple[int, str], type[Exception] | None] = {
     (404, "app.team.get_by_name.missing.app_error"): NotFound,
     (404, "app.user_access_token.get_by_user.app_error"): None,
     (404, "app.user.get_by_username.app_error"): None,
+    (400, "store.sql_channel.save_channel.exists.app_error"): ChannelNameTaken,
+    (400, "api.channel.delete_channel.cannot.app_error"): DefaultChannel,
+    (400, "api.channel.delete_channel.deleted.app_error"): None,
+    (403, "app.channel.add_member.deleted_user.app_error"): AccountDeactivated,
+    (404, "app.team.get_member.missing.app_error"): OutsideTeam,
+    (404, "app.channel.get.existing.app_error"): NotFound,
+    (404, "app.channel.get_by_name.missing.app_error"): None,
     (429, ""): Throttled,
     (501, "app.user_access_token.disabled"): TokensSwitchedOff,
 }

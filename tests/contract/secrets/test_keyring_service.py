@@ -9,7 +9,7 @@ import pytest
 from mmconsole.config import Settings, Values
 from mmconsole.domain.secrets import Secret
 from mmconsole.errors import AdminTokenElsewhere, KeyringSlow, KeyringUnavailable, SealKeyExists
-from mmconsole.secrets import admin_token, seal_keys
+from mmconsole.secrets import admin_token, laravel_keys, seal_keys
 from mmconsole.secrets.keyring import KeyringEntry
 
 pytestmark = pytest.mark.keyring
@@ -43,6 +43,7 @@ def fresh(keyring_session: str) -> Iterator[None]:
     for profile in ("default", "other"):
         admin_token.forget(settings(profile=profile))
         seal_keys.place(settings(profile=profile)).delete()
+        laravel_keys.place(settings(profile=profile)).delete()
 
 
 @pytest.mark.usefixtures("fresh")
@@ -73,6 +74,40 @@ def test_a_second_init_leaves_the_key_in_the_real_keyring() -> None:
         seal_keys.init(settings())
 
     assert seal_keys.load(settings()) == made
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_rotation_keeps_both_keys_in_the_real_keyring_until_the_old_one_is_retired() -> None:
+    old = seal_keys.init(settings()).current
+
+    both = seal_keys.begin_rotation(settings())
+    again = seal_keys.begin_rotation(settings())
+    left = seal_keys.retire(settings(), {old.id, both.current.id})
+
+    assert both == again
+    assert both.keys[1:] == (old,)
+    assert left.keys == (both.current,)
+    assert seal_keys.load(settings()) == left
+
+
+@pytest.mark.usefixtures("fresh")
+def test_the_applications_keys_live_in_the_real_keyring() -> None:
+    stored = laravel_keys.store(settings(), Secret("0123456789abcdef" * 2))
+
+    assert laravel_keys.load(settings()) == stored
+    assert run(SEARCH) == "['default.laravel-keys']"
+
+
+@pytest.mark.usefixtures("own_keyring_session")
+def test_keys_in_a_locked_wallet_are_neither_made_anew_nor_rotated() -> None:
+    made = seal_keys.init(settings())
+    assert run(LOCK) == "True"
+
+    for call in (seal_keys.load, seal_keys.init, seal_keys.begin_rotation, laravel_keys.load):
+        with pytest.raises((KeyringUnavailable, KeyringSlow), match=r"locked.*set `(seal|laravel).source`"):
+            call(settings(), interactive=False)
+
+    assert made.current.secret
 
 
 @pytest.mark.usefixtures("own_keyring_session")

@@ -73,6 +73,7 @@ def test_a_place_says_where_it_is_without_showing_what_it_holds(places: Places) 
 
     assert place.description.startswith(("keyring", "file /"))
     assert place.warning == ""
+    assert place.writable
     assert TEXT[:8] not in repr(place)
 
 
@@ -115,6 +116,7 @@ def test_where_only_others_write_the_error_says_how(fixed: Place) -> None:
 
     assert "new-and-secret" not in str(caught.value)
     assert fixed.read() == Secret(TEXT)
+    assert not fixed.writable
 
 
 @pytest.mark.parametrize("name", ["../token", "/etc/passwd", "a/b", "", ".", ".."])

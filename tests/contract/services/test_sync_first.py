@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mmconsole.domain.text import numbered_username
+from mmconsole.domain.users import User, UserId
+from mmconsole.services.accounts import Accounts
+
 if TYPE_CHECKING:
     from tests.conftest import World
 
@@ -229,7 +233,9 @@ async def test_address_in_two_rows_in_any_case_makes_both_conflicts(any_world: W
     world.assert_in_step(*twins, other)
 
 
-@pytest.mark.parametrize("email", [None, "", "  ", "nobody", "a@", "a b@x.test", "a" * 130 + "@x.test", "a/b@x.test"])
+@pytest.mark.parametrize(
+    "email", [None, "", "  ", "nobody", "a@", "a b@x.test", "a" * 130 + "@x.test", "a/b@x.test", "a..b@x.test"]
+)
 async def test_user_without_a_usable_address_is_a_conflict_and_stops_nobody(world: World, email: str | None) -> None:
     world.add(email)
     other = world.add("other@x.test")
@@ -297,6 +303,24 @@ async def test_usernames_are_legal_and_unique_whatever_the_addresses(world: Worl
     names = [world.server.account(address).username for address in addresses]
     assert len(set(names)) == len(names)
     assert not {"all", "here", "ann"} & set(names)
+
+
+async def test_thousands_of_equal_local_parts_get_numbers_in_no_time(world: World) -> None:
+    addresses = [f"info@d{number}.test" for number in range(3_000)]
+    users = [User(UserId(str(n)), one, False, None, "", "", None, True, None, False) for n, one in enumerate(addresses)]
+    tried = []
+
+    def counted(name: str, number: int) -> str:
+        tried.append(number)
+        return numbered_username(name, number)
+
+    async with world.core() as core:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("mmconsole.services.accounts.numbered_username", counted)
+            names = await Accounts(core.server).free_usernames(users)
+
+    assert len(set(names.values())) == 3_000
+    assert len(tried) == 2_999
 
 
 async def test_mapped_username_is_used_at_creation_and_left_alone_afterwards(world: World) -> None:

@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mmconsole.domain.users import UserId
+from mmconsole.errors import Declined, LinksUnnamed
+from mmconsole.services.summary import Link, Summary, SyncRequest
+
 if TYPE_CHECKING:
     from tests.conftest import World
 
@@ -217,3 +221,94 @@ async def test_withheld_user_whose_account_is_gone_gets_no_token_with_the_new_on
 
     assert summary.counts == {"created": 1}
     assert world.server.account("ann@x.test").tokens == ()
+
+
+async def test_address_of_a_gone_account_that_another_one_has_names_it_and_links_it_when_confirmed(
+    world: World,
+) -> None:
+    ann = world.add("ann@x.test")
+    await world.sync()
+    world.server.state.remove_user(world.server.account("ann@x.test"))
+    successor = world.server.add("ann@x.test", "ann.new")
+
+    first = await world.sync(full=True)
+    planned = await world.plan(ann, link_existing=True, full=True)
+    second = await world.sync(ann, link_existing=True, full=True)
+
+    assert first.counts == {"conflict": 1}
+    assert "@ann.new has its address" in first.listed[0].note
+    assert "--link-existing" in first.listed[0].note
+    assert [(link.user_id, link.email, link.username) for link in planned.links] == [(ann, "ann@x.test", "ann.new")]
+    assert second.counts == {"linked": 1}
+    assert world.record(ann)["account_id"] == successor.id
+    world.assert_in_step(ann)
+
+
+@pytest.mark.parametrize("fields", UNTOUCHABLE, ids=lambda fields: next(iter(fields.items()))[0])
+async def test_gone_account_is_not_replaced_by_one_that_is_never_linked(world: World, fields: dict[str, Any]) -> None:
+    ann = world.add("ann@x.test")
+    await world.sync()
+    world.server.state.remove_user(world.server.account("ann@x.test"))
+    successor = world.server.add("ann@x.test", "ann.new", **fields)
+
+    summary = await world.sync(ann, link_existing=True, full=True)
+
+    assert summary.counts == {"conflict": 1}
+    assert successor.tokens == ()
+
+
+async def test_gone_account_is_not_replaced_by_one_of_another_user(world: World) -> None:
+    ann, bo = world.add("ann@x.test"), world.add("bo@x.test", verified=True)
+    await world.sync()
+    world.server.state.remove_user(world.server.account("ann@x.test"))
+    world.server.state.readdress(world.server.account("bo@x.test"), "ann@x.test")
+
+    summary = await world.sync(ann, link_existing=True, full=True)
+
+    assert summary.counts == {"conflict": 1}
+    assert f"the user {bo}" in summary.listed[0].note
+
+
+# ── seeing who ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_confirmed_links_are_shown_before_anything_happens(world: World) -> None:
+    account = world.server.add("ann@x.test", "somebody")
+    ann, bo = world.add("Ann@x.test"), world.add("bo@x.test")
+    shown = []
+
+    async def refuse(summary: Summary) -> bool:
+        shown.extend(summary.links)
+        return False
+
+    async with world.core() as core:
+        with pytest.raises(Declined):
+            await core.sync.run(SyncRequest(names=(ann, bo), link_existing=True), confirm=refuse)
+
+    assert shown == [Link(UserId(ann), "Ann@x.test", "somebody")]
+    assert (account.tokens, world.server.people) == ((), [account])
+    assert world.sql("SELECT state FROM mmconsole_jobs") == [("stopped",)]
+
+
+async def test_links_that_nobody_confirms_are_not_asked_about(world: World) -> None:
+    world.server.add("ann@x.test", email_verified=True)
+    world.add("ann@x.test", verified=True)
+
+    async def refuse(_summary: Summary) -> bool:
+        return False
+
+    async with world.core() as core:
+        summary = await core.sync.run(SyncRequest(), confirm=refuse)
+
+    assert (summary.counts, summary.links) == ({"linked": 1}, [])
+
+
+async def test_links_are_not_confirmed_for_everybody(world: World) -> None:
+    account = world.server.add("ann@x.test")
+    world.add("ann@x.test")
+
+    for attempt in (world.sync, world.plan):
+        with pytest.raises(LinksUnnamed):
+            await attempt(link_existing=True)
+
+    assert account.tokens == ()

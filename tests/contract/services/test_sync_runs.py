@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mmconsole.core import Keys, open_core
 from mmconsole.domain.plans import Kind
+from mmconsole.domain.secrets import Secret
 from mmconsole.errors import (
     AdminTokenDead,
     AdminTokenTooWeak,
     Busy,
+    GuardTripped,
     OtherServer,
+    SealKeyMissing,
     TeamUnknown,
     TokensSwitchedOff,
     TooManyMails,
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.conftest import World
+
+    from mmconsole.secrets.ciphers import Vault
 
 
 # ── whom it covers ───────────────────────────────────────────────────────────────────────────────
@@ -116,6 +122,24 @@ async def test_job_that_an_earlier_run_left_is_closed_by_the_next_one(world: Wor
     assert [row[0] for row in world.sql("SELECT state FROM mmconsole_jobs ORDER BY id")] == ["stopped", "done"]
 
 
+async def test_users_read_ahead_are_waiting_again_when_a_run_stops(world: World) -> None:
+    for number in range(40):
+        world.add(f"p{number}@x.test")
+    world.set(mattermost__max_concurrency=2)
+    stop = asyncio.Event()
+
+    async def watch() -> None:
+        await world.until(lambda: len(world.server.marked) >= 5)
+        stop.set()
+
+    _, summary = await asyncio.gather(watch(), world.sync(stop=stop))
+
+    states = dict(world.sql("SELECT state, COUNT(*) FROM mmconsole_job_items GROUP BY state"))
+    assert states == {"done": summary.counts["created"], "planned": 40 - summary.counts["created"]}
+    begun = "SELECT COUNT(*) FROM mmconsole_job_items WHERE started_at IS NOT NULL AND finished_at IS NULL"
+    assert world.sql(begun) == [(0,)]
+
+
 async def test_what_is_older_than_the_settings_keep_is_forgotten(world: World) -> None:
     world.set(activity__keep_days=1)
     world.add("ann@x.test")
@@ -189,6 +213,7 @@ async def test_user_cap_stops_newcomers_and_nobody_else(new_world: Callable[...,
 
         summary = await world.sync()
 
+        assert summary.forecast.no_room == 3
         assert summary.counts == {"failed": 3, "updated": 1, "unchanged": 1}
         assert all("licence" in result.note for result in summary.listed)
         world.assert_in_step(*ids)
@@ -242,6 +267,124 @@ async def test_server_that_mails_nobody_is_not_limited(world: World) -> None:
     world.add("ann@x.test")
 
     assert (await world.sync()).counts == {"created": 1}
+
+
+async def test_changed_addresses_and_usernames_are_forecast_as_mails(world: World) -> None:
+    world.set(sync__update_username=True)
+    ids = [world.add(f"p{number}@x.test", username=f"p{number}", verified=True) for number in range(3)]
+    await world.sync()
+    world.server.state.config["EmailSettings", "SMTPServer"] = "mail.x.test"
+    world.edit(ids[0], email="new@x.test", username="new")
+    world.edit(ids[1], username="other")
+    world.rename(ids[2], "New", "Name")
+
+    planned = await world.plan()
+    await world.sync()
+
+    assert planned.forecast.mails == 3 == sum(world.server.state.mails.values())
+
+
+async def test_stored_token_that_may_be_dead_is_forecast_as_a_mail(world: World) -> None:
+    world.set(tokens__accept=["plain"])
+    account = world.server.add("ann@x.test", email_verified=True)
+    world.server.state.config["EmailSettings", "SMTPServer"] = "mail.x.test"
+    world.add("ann@x.test", "", "", verified=True, token="x" * 26, account_id=account.id)
+
+    planned = await world.plan()
+    await world.sync()
+
+    assert planned.forecast.mails == 1 == sum(world.server.state.mails.values())
+
+
+async def test_plan_tells_everything_that_would_stop_a_run(world: World) -> None:
+    ids = [world.add(f"p{number}@x.test") for number in range(30)]
+    await world.sync()
+    for user in ids[:11]:
+        world.leave(user)
+    world.add("new@x.test")
+    world.server.state.config["EmailSettings", "SMTPServer"] = "mail.x.test"
+    world.set(sync__max_mails=0)
+    before = world.dump()
+
+    def keyless(_settings: object, _installation: str) -> Vault:
+        raise SealKeyMissing(which="", source="keyring")
+
+    keys = Keys(admin_token=lambda _: Secret(world.admin_token), vault=keyless)
+    async with open_core(world.load(), face="test", keys=keys) as core:
+        summary = await core.sync.plan(SyncRequest())
+        with pytest.raises(GuardTripped):
+            await core.sync.run(SyncRequest())
+
+    assert [type(fault) for fault in summary.would_stop] == [GuardTripped, TooManyMails, SealKeyMissing]
+    assert world.dump("jobs", "job_items", "leases", "meta") == {
+        name: rows for name, rows in before.items() if name not in {"jobs", "job_items", "leases", "meta"}
+    }
+
+
+async def test_plan_that_nothing_would_stop_says_nothing(world: World) -> None:
+    world.add("ann@x.test")
+
+    assert (await world.plan()).would_stop == []
+
+
+# ── usernames that the application changes ───────────────────────────────────────────────────────
+
+
+async def test_username_that_two_rows_want_is_numbered_once_and_never_changed_back_and_forth(world: World) -> None:
+    world.set(sync__update_username=True)
+    ann, bo = world.add("ann@x.test", username="Boss"), world.add("bo@x.test", username="boss")
+    await world.sync()
+    names = {world.server.account(f"{name}@x.test").username for name in ("ann", "bo")}
+    patches = world.server.calls["PUT /users/{id}/patch"]
+
+    for full in (True, False, True):
+        assert (await world.sync(full=full)).counts == {"unchanged": 2}
+
+    assert names == {"boss", "boss-2"}
+    assert world.server.calls["PUT /users/{id}/patch"] == patches
+    world.assert_in_step(ann, bo)
+
+
+async def test_username_that_another_row_wants_too_is_a_conflict_until_one_of_them_changes(world: World) -> None:
+    world.set(sync__update_username=True)
+    ann, bo = world.add("ann@x.test", username="ann"), world.add("bo@x.test", username="bo")
+    await world.sync()
+    world.edit(bo, username="ANN")
+
+    for full in (False, True):
+        summary = await world.sync(full=full)
+        assert summary.counts == {"unchanged": 1, "conflict": 1}
+        assert "username ANN" in summary.listed[0].note
+
+    assert world.server.account("bo@x.test").username == "bo"
+    assert world.record(bo)["health"] == "ok"
+    world.edit(bo, username="Bob Ross")
+    assert (await world.sync()).counts == {"unchanged": 1, "updated": 1}
+    assert world.server.account("bo@x.test").username == "bob-ross"
+    world.assert_in_step(ann, bo)
+
+
+async def test_username_that_somebody_else_has_is_a_conflict_that_stops_no_other_change(world: World) -> None:
+    world.set(sync__update_username=True)
+    ann = world.add("ann@x.test", username="ann")
+    await world.sync()
+    stranger = world.server.add("stranger@x.test", "boss")
+    world.edit(ann, username="boss")
+    world.rename(ann, "Anna", "Leigh")
+
+    for _ in range(2):
+        summary = await world.sync()
+        assert summary.counts == {"conflict": 1}
+        assert "username boss is taken" in summary.listed[0].note
+
+    account = world.server.account("ann@x.test")
+    assert (account.first_name, account.username) == ("Anna", "ann")
+    assert world.record(ann)["health"] == "ok"
+    assert world.sql("SELECT COUNT(*) FROM mmconsole_activity WHERE verb = 'conflict found'") == [(1,)]
+    world.server.state.rename(stranger, "other")
+    assert (await world.sync()).counts == {"updated": 1}
+    assert account.username == "boss"
+    assert (await world.sync()).counts == {"unchanged": 1}
 
 
 # ── who may run ──────────────────────────────────────────────────────────────────────────────────

@@ -218,20 +218,40 @@ async def test_dead_token_of_the_laravel_version_is_replaced(world: World) -> No
     world.assert_in_step(ann)
 
 
-async def test_stored_token_of_another_account_is_a_failure_that_changes_nothing(world: World) -> None:
+async def test_stored_token_of_another_account_is_a_conflict_that_changes_nothing(world: World) -> None:
     ann, _ = left_by_laravel(world)
     bo, (token,) = left_by_laravel(world, "bo@x.test")
     world.edit(ann, mattermost_token=token.secret)
 
     summary = await world.sync()
 
-    assert summary.counts == {"linked": 1, "failed": 1}
+    assert summary.counts == {"linked": 1, "conflict": 1}
     assert summary.listed[0].user_id == ann
     assert "another account" in summary.listed[0].note
     assert "revoked" not in summary.listed[0].note
     assert world.row(ann)["mattermost_token"] == token.secret
     assert len(world.server.state.users[token.user_id].tokens) == 1
     assert world.record(bo)["token_id"] == token.id
+
+
+async def test_stored_token_of_an_account_that_must_set_up_a_second_factor_is_a_conflict(world: World) -> None:
+    world.admin_token = world.server.simulator.bot_token
+    ann, (token,) = left_by_laravel(world)
+    world.server.state.licensed = True
+    settings = world.server.state.config.sections["ServiceSettings"]
+    settings["EnableMultifactorAuthentication"] = settings["EnforceMultifactorAuthentication"] = True
+
+    for _ in range(2):
+        summary = await world.sync()
+        assert summary.counts == {"conflict": 1}
+        assert "multi-factor" in summary.listed[0].note
+
+    assert world.row(ann)["mattermost_token"] == token.secret
+    assert world.server.marked == []
+    assert world.record(ann)["health"] == "denied"
+    world.server.state.licensed = False
+    assert (await world.sync()).counts == {"token adopted": 1}
+    world.assert_in_step(ann)
 
 
 async def test_sealed_text_copied_to_another_row_fails_for_that_user_only(world: World) -> None:
@@ -289,6 +309,43 @@ async def test_account_that_becomes_an_administrators_between_look_and_step_gets
     assert world.server.marked == []
     world.later(60)
     assert (await world.sync()).counts == {"conflict": 1}
+
+
+@pytest.mark.parametrize("fields", [{"roles": "system_user system_admin"}, {"is_bot": True}], ids=["admin", "bot"])
+async def test_linked_account_that_is_no_ordinary_one_any_more_has_no_token_made_for_it(
+    world: World, fields: dict[str, Any]
+) -> None:
+    ann = world.add("ann@x.test")
+    await world.sync()
+    world.server.state.remove_token(world.token(ann))
+    made = world.server.calls["POST /users/{id}/tokens"]
+    # The look does not hear of it.
+    world.server.faults.add(world.stale(1e9, "POST", "/users/ids"))
+    for name, value in fields.items():
+        setattr(world.server.account("ann@x.test"), name, value)
+
+    summary = await world.sync()
+
+    assert summary.counts == {"conflict": 1}
+    assert world.server.calls["POST /users/{id}/tokens"] == made
+
+
+async def test_first_sync_makes_five_calls_for_a_user_and_few_for_all(world: World) -> None:
+    for number in range(20):
+        world.add(f"p{number}@x.test")
+
+    await world.sync()
+
+    calls = world.server.calls
+    assert {call: count for call, count in calls.items() if count >= 20} == {
+        "POST /users": 20,
+        "POST /teams/{id}/members": 20,
+        "POST /users/{id}/tokens": 20,
+        # One is the administrator's own.
+        "GET /users/{id}": 21,
+        "GET /users/{id}/teams": 20,
+    }
+    assert sum(count for count in calls.values() if count < 20) <= 8
 
 
 async def test_account_that_becomes_an_administrators_is_not_reactivated(world: World) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from tests.faults.messages import read_message
 
 Behaviour = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -23,7 +24,7 @@ class RawServer:
         self.connections += 1
         try:
             while not writer.is_closing():
-                request = await _read_request(reader)
+                request = await read_message(reader)
                 self.requests.append(request)
                 self.asked.set()
                 behave = self._behaviours.pop(0) if len(self._behaviours) > 1 else self._behaviours[0]
@@ -32,16 +33,6 @@ class RawServer:
             pass
         finally:
             writer.close()
-
-
-async def _read_request(reader: asyncio.StreamReader) -> bytes:
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = 0
-    for line in head.split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
-            length = int(value)
-    return head + await reader.readexactly(length)
 
 
 @asynccontextmanager

@@ -8,7 +8,9 @@ import pytest
 from mmconsole.domain.accounts import Account, NewAccount
 from mmconsole.domain.secrets import Secret
 from mmconsole.errors import AnswerLost, NotMattermost, TokensSwitchedOff, Unreachable
-from mmconsole.mattermost import MattermostClient, Timing, open_client
+from mmconsole.mattermost import open_client
+from mmconsole.mattermost.client import MattermostClient
+from mmconsole.mattermost.exchange import Timing
 from mmconsole.simulator import Fault, RateLimit, Simulator, SimulatorOptions, serve
 
 MARKER = "mmconsole:v1:install:7:operation"

@@ -15,7 +15,10 @@ from mmconsole.domain.accounts import AccountId, NewAccount
 from mmconsole.domain.secrets import Secret
 from mmconsole.domain.tokens import TokenId
 from mmconsole.errors import AnswerLost, Garbled, NotMattermost, ServerFault, Unreachable
-from mmconsole.mattermost import MattermostClient, Timing, open_client
+from mmconsole.mattermost import open_client
+from mmconsole.mattermost.client import MattermostClient
+from mmconsole.mattermost.exchange import Timing
+from mmconsole.mattermost.messages import PlainRequest
 from mmconsole.mattermost.transport import AiohttpTransport, AnswerTooLong
 
 ADMIN = Secret("adminq7w8e9r0t1y2u3i4o5p6a")
@@ -69,6 +72,19 @@ async def dribble(_request: bytes, _reader: asyncio.StreamReader, writer: asynci
         writer.write(b" ")
         await writer.drain()
         await asyncio.sleep(0.02)
+
+
+async def answer_twice(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(answer(ME) + answer(NEW_TOKEN))
+    await writer.drain()
+
+
+async def answer_again_later(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(answer(ME))
+    await writer.drain()
+    await asyncio.sleep(0.02)
+    writer.write(answer(NEW_TOKEN))
+    await writer.drain()
 
 
 async def reset_in_the_middle(request: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -152,6 +168,44 @@ async def test_a_connection_closed_while_idle_is_not_used_for_a_create(serving: 
     assert (server.connections, len(server.requests)) == (2, 2)
 
 
+@pytest.mark.parametrize("twice", [answer_twice, answer_again_later])
+async def test_what_nobody_asked_for_is_not_taken_for_the_next_answer(serving: Any, twice: Any) -> None:
+    other = answer(NEW_TOKEN.replace(b"ssss", b"rrrr"))
+    async with serving(twice, saying(other)) as server, opening(server.url) as client:
+        await client.account(ANN)
+        await asyncio.sleep(0.05)
+
+        made = await create_token(client)
+
+    assert made.secret.reveal() == "r" * 24 + "ss"
+    assert (server.connections, len(server.requests)) == (2, 2)
+
+
+async def test_an_answer_that_comes_after_its_call_was_given_up_is_nobody_elses(serving: Any) -> None:
+    go_on = asyncio.Event()
+
+    async def answer_late(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await go_on.wait()
+        writer.write(answer(ME.replace(b"aaaa", b"bbbb")))
+
+    async with serving(answer_late, saying(answer(ME))) as server, opening(server.url) as client:
+        task = asyncio.create_task(client.whoami())
+        await server.asked.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        go_on.set()
+
+        assert (await client.whoami()).id == ANN
+
+    assert server.connections == 2
+
+
+async def test_what_is_not_http_is_called_so(serving: Any) -> None:
+    async with serving(saying(b"nonsense\r\n\r\n")) as server, opening(server.url) as client:
+        with pytest.raises(Unreachable, match="the answer is not HTTP"):
+            await client.account(ANN)
+
+
 async def test_a_server_that_does_not_listen_was_never_asked(serving: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
@@ -219,6 +273,81 @@ async def test_a_compressed_answer_is_read(serving: Any) -> None:
         opening(server.url) as client,
     ):
         assert (await client.account(ANN)).username == "ann"
+
+
+CHUNKS = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (ME[:7], ME[7:50], ME[50:])) + b"0\r\n\r\n"
+ZIPPED = gzip.compress(ME)
+FORMS = {
+    "in chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNKS,
+    "compressed, in a chunk": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"%x\r\n%b\r\n0\r\n\r\n" % (len(ZIPPED), ZIPPED),
+    "after hints": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + answer(ME),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+async def test_an_answer_is_read_in_any_form_and_its_connection_kept(serving: Any, form: bytes) -> None:
+    async with serving(saying(form)) as server, opening(server.url) as client:
+        assert (await client.account(ANN)).username == "ann"
+        assert (await client.account(ANN)).username == "ann"
+
+    assert server.connections == 1
+
+
+LAST_FORMS = {
+    "until the connection ends": b"HTTP/1.1 200 OK\r\n\r\n" + ME,
+    "of HTTP 1.0": b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(ME) + ME,
+    "told to be the last": answer(ME, "Connection: close"),
+}
+
+
+@pytest.mark.parametrize("form", LAST_FORMS.values(), ids=LAST_FORMS)
+async def test_an_answer_after_which_the_connection_ends_is_the_last_on_it(serving: Any, form: bytes) -> None:
+    async with serving(saying(form, close=True)) as server, opening(server.url) as client:
+        assert (await client.account(ANN)).username == "ann"
+        assert (await client.account(ANN)).username == "ann"
+
+    assert (server.connections, len(server.requests)) == (2, 2)
+
+
+async def test_an_answer_that_switches_protocols_ends_its_connection(serving: Any) -> None:
+    switch = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"
+    async with serving(saying(switch), saying(answer(ME))) as server, opening(server.url) as client:
+        assert (await client.account(ANN)).username == "ann"
+
+    assert (server.connections, client.pace.retries) == (2, 1)
+
+
+async def test_an_httpx_request_is_sent_with_its_host_and_the_length_of_its_body(serving: Any) -> None:
+    transport = AiohttpTransport(timeout=5, encrypted=False)
+    async with serving(saying(answer(ME))) as server:
+        request = httpx.Request("PUT", server.url + "/a b?c=d", json=[1])
+
+        await transport.handle_async_request(request)
+
+        await transport.aclose()
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"PUT /a%20b?c=d HTTP/1.1\r\nHost: 127.0.0.1:")
+    assert b"\r\nContent-Length: 3" in head
+    assert (head.lower().count(b"host: "), head.lower().count(b"content-length: ")) == (1, 1)
+    assert body == b"[1]"
+
+
+@pytest.mark.parametrize(
+    "request_", [("GET", "/x", "a\r\nX: y"), ("GET", "/x", "a\0"), ("GET", "/x y", "a"), ("GET\n", "/x", "a")]
+)
+async def test_what_would_be_read_as_two_requests_is_not_sent(serving: Any, request_: tuple[str, str, str]) -> None:
+    transport = AiohttpTransport(timeout=5, encrypted=False)
+    method, path, value = request_
+    async with serving(saying(answer(ME))) as server:
+        with pytest.raises(ValueError, match="control character") as caught:
+            await transport.handle_async_request(
+                PlainRequest(method, server.url + path, {"Authorization": ADMIN.reveal() + value}, b"")
+            )
+
+        await transport.aclose()
+    assert server.requests == []
+    assert not [part for part in PARTS if part in everything_about(caught.value)]
 
 
 async def test_cookies_are_neither_kept_nor_sent(serving: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
+from mmconsole.domain.filters import parse
+from mmconsole.domain.token_plans import Act
 from mmconsole.errors import MmconsoleError
 from mmconsole.simulator import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from tests.conftest import World
 
@@ -39,6 +42,16 @@ CALLS = [
     ("GET", "/users/{id}/teams"),
     ("GET", "/users/{id}/tokens"),
 ]
+TOKEN_CALLS = [
+    ("POST", "/users/{id}/tokens"),
+    ("POST", "/users/tokens/disable"),
+    ("POST", "/users/tokens/enable"),
+    ("POST", "/users/tokens/revoke"),
+    ("GET", "/users/tokens/{token_id}"),
+    ("GET", "/users/{id}"),
+    ("GET", "/users/{id}/teams"),
+    ("GET", "/users/{id}/tokens"),
+]
 EXAMPLES = int(os.environ.get("MMCONSOLE_TEST_EXAMPLES", "25"))
 ADDRESSES = [f"p{number}@x.test" for number in range(6)]
 PICK = st.integers(0, 5)
@@ -54,6 +67,7 @@ def machine_over(  # noqa: C901 - one class, made where its world is known
             self.world: World = run(self.opened.__aenter__())
             self.world.set(sync__deactivate=True, guard__removals=1000, mattermost__timeout=0.5)
             self.ids: list[str] = []
+            self.disabled_by_others: set[str] = set()
 
         def teardown(self) -> None:
             run(self.opened.__aexit__(None, None, None))
@@ -109,7 +123,10 @@ def machine_over(  # noqa: C901 - one class, made where its world is known
         @rule(pick=PICK)
         def disable(self, pick: int) -> None:
             tokens = self.world.server.marked
-            self.world.server.disable(tokens[pick % len(tokens)])
+            token = tokens[pick % len(tokens)]
+            if token.is_active:
+                self.disabled_by_others.add(token.id)
+            self.world.server.disable(token)
 
         @precondition(lambda self: self.world.server.people)
         @rule(pick=PICK, active=st.booleans())
@@ -149,22 +166,59 @@ def machine_over(  # noqa: C901 - one class, made where its world is known
         @rule(turns=st.integers(0, 400))
         def crash_while_syncing(self, turns: int) -> None:
             before = self._unverified()
-            run(self._crash(turns))
+            run(self._crash(turns, self.world.sync()))
             self.world.end_leases()
             self._nothing_unverified_was_pushed(before)
 
-        async def _crash(self, turns: int) -> None:
-            running = asyncio.create_task(self.world.sync())
+        async def _crash(self, turns: int, act: Coroutine[Any, Any, Any]) -> None:
+            running = asyncio.create_task(act)
             for _ in range(turns):
                 await asyncio.sleep(0)
             running.cancel()
             with suppress(asyncio.CancelledError, MmconsoleError):
                 await running
 
+        @precondition(lambda self: self.ids)
+        @rule(act=st.sampled_from(list(Act)), pick=PICK, at_once=st.booleans(), force=st.booleans())
+        def ask_for_a_token(self, act: Act, pick: int, *, at_once: bool, force: bool) -> None:
+            before, barred = self._tokens(), self._barred_tokens()
+            with suppress(MmconsoleError):
+                run(self.world.ask(act, self._one(pick), at_once=at_once, force=force))
+            self._nobody_got_a_third_token(before)
+            assert self._barred_tokens() <= barred, "an account with administrator rights got a token"
+
+        @precondition(lambda self: self.ids)
+        @rule(
+            act=st.sampled_from(list(Act)),
+            kind=st.sampled_from(KINDS),
+            call=st.sampled_from(TOKEN_CALLS),
+            after=st.integers(0, 2),
+            times=st.integers(1, 3),
+        )
+        def ask_for_all_tokens_with_a_fault(
+            self, act: Act, kind: FaultKind, call: tuple[str, str], after: int, times: int
+        ) -> None:
+            self.world.server.faults.add(Fault(kind, *call, times=times, after=after, seconds=60))
+            before = self._tokens()
+            with suppress(MmconsoleError):
+                run(self.world.ask(act, wanted=parse(""), force=True))
+            self.world.server.faults.clear()
+            self._nobody_got_a_third_token(before)
+
+        @precondition(lambda self: self.ids)
+        @rule(act=st.sampled_from(list(Act)), pick=PICK, turns=st.integers(0, 200))
+        def crash_while_asking(self, act: Act, pick: int, turns: int) -> None:
+            before = self._tokens()
+            run(self._crash(turns, self.world.ask(act, self._one(pick), force=True)))
+            self.world.end_leases()
+            self._nobody_got_a_third_token(before)
+
         @rule()
         def recover_and_sync_twice(self) -> None:
             world, before = self.world, self._unverified()
             run(world.recover())
+            self._withheld_tokens_are_dead()
+            self._what_others_disabled_stays_so()
             world.later(500)
             first = run(world.sync(full=True))
             assert first.fault is None
@@ -177,6 +231,29 @@ def machine_over(  # noqa: C901 - one class, made where its world is known
 
         def _one(self, pick: int) -> str:
             return self.ids[pick % len(self.ids)]
+
+        def _tokens(self) -> Counter[str]:
+            """How many tokens of ours each account has."""
+            return Counter(token.user_id for token in self.world.server.marked)
+
+        def _barred_tokens(self) -> set[str]:
+            users = self.world.server.state.users
+            return {token.id for token in self.world.server.marked if "system_manager" in users[token.user_id].roles}
+
+        def _nobody_got_a_third_token(self, before: Counter[str]) -> None:
+            for account_id, number in self._tokens().items():
+                assert number <= max(2, before[account_id])
+
+        def _withheld_tokens_are_dead(self) -> None:
+            tokens = self.world.server.state.tokens
+            for record in self.world.records():
+                if record["health"] == "withheld" and record["token_id"] in tokens:
+                    assert not tokens[record["token_id"]].is_active
+
+        def _what_others_disabled_stays_so(self) -> None:
+            """Also after a revocation that was taken back."""
+            active = {token.id for token in self.world.server.marked if token.is_active}
+            assert not active & self.disabled_by_others
 
         def _unverified(self) -> dict[str, str]:
             """The addresses of linked accounts whose users have another, unverified one."""

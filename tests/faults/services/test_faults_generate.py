@@ -2,58 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import subprocess
-import sys
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mmconsole.secrets import seal_keys
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.conftest import World
-
-Prepare = Callable[["World"], Awaitable[list[str]]]
-MOST_STEPS = 200
-
-
-class Killer:
-    """The other program."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-
-    def _ask(self, order: dict[str, Any]) -> str:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        return self._process.stdout.readline().strip()
-
-    async def sync(self, world: World, *, deadly: int) -> str:
-        order = {
-            "deadly": deadly,
-            "profile": world.settings.profile,
-            "flags": {key: value for key, (_, value) in world.flags.items()} | {"mattermost.max_concurrency": 1},
-            "seal_keys": seal_keys.as_text(world.seal_keys).reveal(),
-            "admin_token": world.admin_token,
-        }
-        return await asyncio.to_thread(self._ask, order)
-
-
-@pytest.fixture
-def killer(home: Path) -> Iterator[Killer]:
-    program = Path(__file__).with_name("killed_sync.py")
-    with subprocess.Popen(
-        [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        yield Killer(process)
-        assert process.stdin
-        process.stdin.close()
+    from tests.faults.services.conftest import Killer, Prepare
 
 
 async def a_newcomer(world: World) -> list[str]:
@@ -91,29 +48,6 @@ async def somebody_coming_back(world: World) -> list[str]:
     return [ann]
 
 
-async def killed_at_every_step(
-    killer: Killer,
-    new_world: Callable[..., Any],
-    prepare: Prepare,
-    check: Callable[[World, list[str]], Awaitable[None]],
-) -> int:
-    """Returns how many steps there were to be killed at."""
-    for deadly in range(1, MOST_STEPS):
-        async with new_world() as world:
-            ids = await prepare(world)
-            ending = await killer.sync(world, deadly=deadly)
-            assert ending in {"killed", "finished"}, (deadly, ending)
-            world.end_leases()
-            try:
-                await check(world, ids)
-            except BaseException as fault:
-                fault.add_note(f"killed at step {deadly}")
-                raise
-            if ending == "finished":
-                return deadly - 1
-    pytest.fail("it never came to its end")
-
-
 async def comes_into_step(world: World, ids: list[str]) -> None:
     accounts = len(world.server.people)
     await world.recover()
@@ -131,7 +65,7 @@ async def comes_into_step(world: World, ids: list[str]) -> None:
 async def test_killed_at_any_step_the_next_runs_bring_everything_into_step(
     killer: Killer, new_world: Callable[..., Any], prepare: Prepare
 ) -> None:
-    steps = await killed_at_every_step(killer, new_world, prepare, comes_into_step)
+    steps = await killer.at_every_step(new_world, prepare, comes_into_step)
 
     assert steps > 20
 
@@ -156,7 +90,7 @@ async def test_killed_while_somebody_is_removed_the_next_run_completes_it(
         assert (await world.sync()).counts == {"reactivated": 1}
         world.assert_in_step(*ids)
 
-    steps = await killed_at_every_step(killer, new_world, leaving, is_removed_and_can_come_back)
+    steps = await killer.at_every_step(new_world, leaving, is_removed_and_can_come_back)
 
     assert steps > 20
 
@@ -171,4 +105,4 @@ async def test_without_recover_and_without_waiting_the_next_sync_is_enough_once_
         await world.sync()
         world.assert_in_step(*ids)
 
-    await killed_at_every_step(killer, new_world, a_newcomer, syncs_alone)
+    await killer.at_every_step(new_world, a_newcomer, syncs_alone)

@@ -144,7 +144,8 @@ async def test_token_that_cannot_be_tried_is_revoked_and_nothing_stored_changes(
     await world.sync()
     world.server.state.remove_token(world.token(ann))
     before = world.row(ann)
-    world.server.faults.add(Fault("status", *call, times=None, after=int(call == ME), status=status))
+    # The administrator's own account is read first, then the one that gets the token.
+    world.server.faults.add(Fault("status", *call, times=None, after=2 * (call == ME), status=status))
 
     summary = await world.sync()
 
@@ -221,7 +222,7 @@ async def test_server_that_goes_away_in_the_middle_ends_the_run_and_the_next_com
 async def test_server_that_restarts_costs_some_users_a_try_and_not_the_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mmconsole.services.jobs.PATIENCE", 300.0)
+    monkeypatch.setattr("mmconsole.services.waiting.PATIENCE", 300.0)
     ids = [world.add(f"p{number}@x.test") for number in range(40)]
     for call in (CREATE, TOKEN, JOIN):
         world.server.faults.add(Fault("status", *call, times=12, status=502))
@@ -232,6 +233,61 @@ async def test_server_that_restarts_costs_some_users_a_try_and_not_the_run(
     assert summary.counts["created"] > 0
     assert summary.counts["created"] + summary.counts["failed"] == len(ids)
     await settles(world, *ids)
+
+
+async def test_server_that_is_away_during_the_look_costs_some_time_and_not_the_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmconsole.services.waiting.PATIENCE", 300.0)
+    monkeypatch.setattr("mmconsole.services.waiting._PAUSE", 0.01)
+    monkeypatch.setattr("mmconsole.mattermost.breaker._FIRST_REST", 0.01)
+    ids = [world.add(f"p{number}@x.test") for number in range(20)]
+    await world.sync()
+    new = world.add("new@x.test")
+    for call in (("GET", "/users/tokens"), ("POST", "/users/ids"), ("GET", "/users/email/{email}")):
+        world.server.faults.add(Fault("status", *call, times=15, status=502))
+
+    summary = await world.sync(full=True)
+
+    assert summary.fault is None
+    assert summary.counts == {"created": 1, "unchanged": 20}
+    world.assert_in_step(*ids, new)
+
+
+async def test_server_that_stays_away_during_the_look_ends_the_run(world: World) -> None:
+    world.add("ann@x.test")
+    world.server.faults.add(Fault("status", "GET", "/users/tokens", times=None, status=502))
+
+    with pytest.raises(MattermostError):
+        await world.sync()
+
+    assert world.server.people == []
+
+
+async def test_stop_ends_the_waiting_for_a_server_that_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmconsole.services.waiting.PATIENCE", 300.0)
+    world.add("ann@x.test")
+    stop = asyncio.Event()
+    world.server.faults.add(Fault("status", "GET", "/users/tokens", times=None, status=502))
+
+    async def interrupt() -> None:
+        await world.until(lambda: world.server.calls["GET /users/tokens"])
+        stop.set()
+
+    with pytest.raises(MattermostError):
+        await asyncio.gather(world.sync(stop=stop), interrupt())
+
+
+@pytest.mark.parametrize("status", [400, 500])
+async def test_usernames_that_cannot_be_asked_for_are_found_out_by_each_create(world: World, status: int) -> None:
+    ids = [world.add(f"ann@d{number}.test") for number in range(3)]
+    world.server.add("somebody@x.test", "ann")
+    world.server.faults.add(Fault("status", "POST", "/users/usernames", times=None, status=status))
+
+    summary = await world.sync()
+
+    assert summary.counts == {"created": 3}
+    world.assert_in_step(*ids)
 
 
 async def test_server_that_fails_everything_trips_the_breaker_and_ends_the_run(world: World) -> None:

@@ -2,13 +2,14 @@
 
 import pytest
 
-from mmconsole.cli.summary import Ending, counts_of, ending_lines, exit_code_of, recovered_lines
-from mmconsole.domain.plans import Finding, Outcome, Result
+from mmconsole.cli.summary import Ending, counts_of, ending_lines, exit_code_of, forecast_lines, recovered_lines
+from mmconsole.domain.forecast import forecast_of
+from mmconsole.domain.plans import Finding, Kind, Outcome, Result
 from mmconsole.domain.tokens import TokenId
 from mmconsole.domain.users import UserId
 from mmconsole.errors import LeaseLost, Unreachable
 from mmconsole.services.recovery import Recovered
-from mmconsole.services.sync import Summary
+from mmconsole.services.summary import KEPT_RESULTS, Summary
 
 
 def summary(users: int, **outcomes: int) -> Summary:
@@ -76,3 +77,42 @@ def test_what_an_interrupted_run_left_is_told() -> None:
         "Left by an interrupted run: 2 tokens revoked, 1 account linked, 1 note without a trace closed.",
         "2 calls of it may still be under way; the next run looks again.",
     ]
+
+
+def test_users_who_were_left_alone_share_a_line_when_there_are_many_of_a_reason() -> None:
+    made = Summary(users=9)
+    for number in range(6):
+        made.add(Result(UserId(str(number)), Finding.LEFT, "deactivated"))
+    made.add(Result(UserId("7"), Outcome.SKIPPED, "the row changed"))
+    made.add(Result(UserId("8"), Outcome.SKIPPED, "the row changed"))
+    made.add(Result(UserId("9"), Finding.LEFT, "withheld \x07"))
+
+    lines = list(ending_lines(ending(made)))
+
+    assert lines[-5:] == [
+        "",
+        "- left alone  6 users (0, 1, 2 and 3 more): deactivated",
+        "- skipped  7: the row changed",
+        "- skipped  8: the row changed",
+        "- left alone  9: withheld ␇",
+    ]
+
+
+def test_many_who_were_left_alone_do_not_push_out_the_failures() -> None:
+    made = Summary()
+    for number in range(KEPT_RESULTS + 5):
+        made.add(Result(UserId(str(number)), Finding.LEFT, f"reason {number % 2}"))
+    made.add(Result(UserId("f"), Outcome.FAILED, "broken"))
+
+    lines = list(ending_lines(ending(made)))
+
+    assert "x failed  f: broken" in lines
+    assert lines[-1] == "and 5 more: --json lists them"
+
+
+def test_mails_that_only_dead_tokens_cause_are_the_most_there_can_be() -> None:
+    sure = forecast_of({Kind.GENERATE: 2}, users=2, removals=0, teams=0, mails=True)
+    unsure = forecast_of({Kind.GENERATE: 1, Kind.ADOPT: 1}, users=2, removals=0, teams=0, mails=True)
+
+    assert "It sends 2 e-mails to users." in list(forecast_lines(sure))
+    assert "It sends up to 2 e-mails to users." in list(forecast_lines(unsure))

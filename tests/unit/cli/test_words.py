@@ -1,7 +1,7 @@
 """The words of a token's health."""
 
 from mmconsole.cli.output import _COLORS
-from mmconsole.cli.words import STATUSES
+from mmconsole.domain.health import STATUSES
 from mmconsole.domain.tokens import Health
 
 

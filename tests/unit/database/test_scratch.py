@@ -19,6 +19,11 @@ def token(number: int, account: int) -> Token:
     return Token(TokenId(f"{number:026d}"), AccountId(f"{account:026d}"), f"token {number}", number % 2 == 0, number)
 
 
+def is_active(scratch: Scratch, token_id: TokenId, account_id: AccountId) -> bool:
+    assert scratch.active([(token_id, account_id)]) == [scratch.all_active([(token_id, account_id)])]
+    return scratch.all_active([(token_id, account_id)])
+
+
 async def test_accounts_come_back_as_they_were(tmp_path: Path) -> None:
     with open_scratch() as scratch:
         await scratch.add_accounts([ANN, BO])
@@ -32,10 +37,10 @@ async def test_an_active_token_is_known_by_its_id_and_its_account() -> None:
     with open_scratch() as scratch:
         await scratch.add_tokens([token(2, 7), token(4, 8)])
 
-        assert scratch.has_active(token(2, 7).id, token(2, 7).account_id)
-        assert not scratch.has_active(token(2, 7).id, token(4, 8).account_id)
+        assert is_active(scratch, token(2, 7).id, token(2, 7).account_id)
+        assert not is_active(scratch, token(2, 7).id, token(4, 8).account_id)
         await scratch.add_tokens([token(6, 8)])
-        assert scratch.has_active(token(6, 8).id, token(6, 8).account_id)
+        assert is_active(scratch, token(6, 8).id, token(6, 8).account_id)
 
 
 async def test_a_disabled_token_comes_back_as_it_was_and_is_not_active() -> None:
@@ -43,7 +48,7 @@ async def test_a_disabled_token_comes_back_as_it_was_and_is_not_active() -> None
         await scratch.add_tokens([token(1, 7), token(2, 7)])
 
         assert await scratch.disabled([token(1, 7).id, token(2, 7).id]) == {token(1, 7).id: token(1, 7)}
-        assert not scratch.has_active(token(1, 7).id, token(1, 7).account_id)
+        assert not is_active(scratch, token(1, 7).id, token(1, 7).account_id)
 
 
 async def test_a_row_that_comes_on_two_pages_is_one_row() -> None:
@@ -53,7 +58,7 @@ async def test_a_row_that_comes_on_two_pages_is_one_row() -> None:
         await scratch.add_accounts([ANN, ANN])
 
         assert await scratch.disabled([token(1, 7).id]) == {token(1, 7).id: token(1, 7)}
-        assert scratch.has_active(token(2, 7).id, token(2, 7).account_id)
+        assert is_active(scratch, token(2, 7).id, token(2, 7).account_id)
         assert await scratch.accounts_by_email(["ann@example.org"]) == {"ann@example.org": ANN}
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmconsole.domain.accounts import Account, AccountId
+from mmconsole.domain.checks import Cause
 from mmconsole.domain.plans import (
     REMOVING,
     Finding,
@@ -16,20 +17,19 @@ from mmconsole.domain.plans import (
     Rules,
     Seen,
     UserPlan,
-    allowed_removals,
     changes_for,
-    forecast_of,
     is_address,
     locale_of,
     looks_settled,
     plan_removed,
+    plan_successor,
     plan_user,
 )
-from mmconsole.domain.text import fitting_name
+from mmconsole.domain.text import fitting_name, legal_username
 from mmconsole.domain.tokens import Health, Token, TokenId, TokenRecord
 from mmconsole.domain.users import User, UserId
 
-ANN = User(UserId("7"), "Ann@x.test", True, None, "Ann", "Lee", None, True, None, False)
+ANN = User(UserId("7"), "Ann@x.test", True, None, "Ann", "Lee", None, True, None, False, "a digest")
 ACCOUNT = Account(AccountId("a"), "ann", "ann@x.test", "Ann", "Lee")
 TOKEN = Token(TokenId("t"), AccountId("a"))
 STORED = replace(ANN, has_stored_token=True)
@@ -186,6 +186,57 @@ def test_account_that_is_gone_is_replaced_only_when_confirmed() -> None:
     assert steps(plan_user(STORED, replace(RECORD, withheld=True), gone, CONFIRMED)) == (Kind.CREATE, Kind.JOIN)
 
 
+def test_account_that_is_gone_is_replaced_by_the_one_that_has_its_address_only_when_confirmed() -> None:
+    gone = seen(gone=frozenset({AccountId("a")}))
+    other = replace(ACCOUNT, id=AccountId("b"), username="ann.new")
+
+    unconfirmed = plan_successor(STORED, RECORD, other, gone, Rules())
+    confirmed = plan_successor(STORED, RECORD, other, gone, CONFIRMED)
+
+    assert "@ann.new has its address" in unconfirmed.why
+    assert "--link-existing" in unconfirmed.why
+    assert steps(confirmed) == (Kind.LINK, Kind.JOIN, Kind.ADOPT)
+    assert confirmed.links == "ann.new"
+
+
+@pytest.mark.parametrize(("account", "why"), NEVER_LINKED, ids=[why for _, why in NEVER_LINKED])
+@pytest.mark.parametrize("rules", [Rules(), CONFIRMED])
+def test_account_that_is_gone_is_never_replaced_by_one_that_is_no_ordinary_persons(
+    account: Account, why: str, rules: Rules
+) -> None:
+    plan = plan_successor(STORED, RECORD, replace(account, id=AccountId("b")), seen(), rules)
+
+    assert plan.finding is Finding.CONFLICT
+    assert why in plan.why
+
+
+def test_account_that_is_gone_is_marked_so_that_its_address_is_asked_for() -> None:
+    gone = seen(gone=frozenset({AccountId("a")}))
+
+    assert plan_user(STORED, RECORD, gone, Rules()).gone
+    assert plan_user(STORED, RECORD, gone, CONFIRMED).gone
+    assert not plan_user(STORED, RECORD, seen(ACCOUNT), Rules()).gone
+
+
+@pytest.mark.parametrize(
+    ("changes", "notices"),
+    [({"first_name": "X"}, 0), ({"email": "new@x.test"}, 1), ({"email": "new@x.test", "username": "other"}, 2)],
+)
+def test_plan_counts_the_mails_that_a_change_causes(changes: dict[str, Any], notices: int) -> None:
+    rules = Rules(update_username=True)
+
+    assert plan_user(replace(STORED, **changes), RECORD, seen(ACCOUNT), rules).notices == notices
+    assert (
+        plan_user(
+            replace(STORED, **changes),
+            None,
+            seen(ACCOUNT, by_address={"ann@x.test": ACCOUNT, "new@x.test": ACCOUNT}),
+            rules,
+        ).notices
+        == notices
+    )
+
+
 def test_only_what_we_deactivated_is_reactivated() -> None:
     inactive = seen(replace(ACCOUNT, delete_at=1))
     ours = replace(RECORD, deactivated_by_us=True)
@@ -233,25 +284,42 @@ def test_token_that_nobody_looked_for_is_left_as_it_is() -> None:
 
 
 def test_disabled_token_is_left_alone() -> None:
-    plan = plan_user(STORED, RECORD, seen(ACCOUNT, tokens={"t": replace(TOKEN, active=False)}), Rules())
+    disabled = TOKEN._replace(active=False)
+
+    plan = plan_user(STORED, RECORD, seen(ACCOUNT, tokens={"t": disabled}), Rules())
 
     assert (plan.finding, plan.health) == (Finding.LEFT, Health.DISABLED)
 
 
 def test_token_of_another_account_is_a_conflict() -> None:
-    other = replace(TOKEN, account_id=AccountId("b"))
+    other = TOKEN._replace(account_id=AccountId("b"))
 
     assert plan_user(STORED, RECORD, seen(ACCOUNT, tokens={"t": other}), Rules()).finding is Finding.CONFLICT
 
 
 @pytest.mark.parametrize(("known", "shown"), [(Health.OK, Health.WITHHELD), (Health.DISABLED, Health.DISABLED)])
 def test_withheld_token_is_left_alone_and_says_why(known: Health, shown: Health) -> None:
-    disabled = replace(TOKEN, active=False)
+    disabled = TOKEN._replace(active=False)
 
     plan = plan_user(ANN, replace(RECORD, withheld=True, health=known), seen(ACCOUNT, tokens={"t": disabled}), Rules())
 
     assert (plan.finding, plan.health) == (Finding.LEFT, shown)
-    assert "sync USER" in plan.why
+    assert "tokens repair USER" in plan.why
+
+
+def test_newcomers_join_no_team_where_none_is_configured() -> None:
+    new = replace(ANN, stored_account_id=None, has_stored_token=False)
+
+    plan = plan_user(new, None, seen(), Rules(joins=False))
+
+    assert plan.steps == (Kind.CREATE, Kind.GENERATE)
+
+
+@pytest.mark.parametrize("tokens", [None, {"t": TOKEN}])
+def test_token_whose_stored_secret_is_another_one_is_replaced_though_the_server_lists_it(tokens: Any) -> None:
+    record = replace(RECORD, health=Health.REVOKED, cause=Cause.OTHER_SECRET)
+
+    assert plan_user(STORED, record, seen(ACCOUNT, tokens=tokens), Rules()).steps == (Kind.GENERATE,)
 
 
 def test_stored_token_without_an_id_is_adopted_once() -> None:
@@ -316,14 +384,19 @@ def test_who_left_without_link_or_token_needs_nothing() -> None:
 # ── small functions ──────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("address", ["a@b", "ümlaut@x.test", "a+b@x.test", "o'neil@x.test", "a" * 121 + "@x.test"])
+@pytest.mark.parametrize(
+    "address", ["a@b", "a.b.c@x.y", "ümlaut@x.test", "a+b@x.test", "o'neil@x.test", "a" * 121 + "@x.test"]
+)
 def test_addresses_that_mattermost_takes(address: str) -> None:
     assert is_address(address)
 
 
 @pytest.mark.parametrize(
     "address",
-    [None, "", "@", "a@", "@b", "a@b ", "a@b\n", "a;b@c", "<a@b>", "a@b@c", "a" * 128 + "@x", "a/b@c", "a@b/c"],
+    [
+        *(None, "", "@", "a@", "@b", "a@b ", "a@b\n", "a;b@c", "<a@b>", "a@b@c", "a" * 128 + "@x", "a/b@c", "a@b/c"),
+        *("a..b@x.test", ".a@x.test", "a.@x.test", "a@x..test", "a@.x", "a@x."),
+    ],
 )
 def test_addresses_that_mattermost_does_not_take_or_cannot_be_asked_for(address: str | None) -> None:
     assert not is_address(address)
@@ -360,7 +433,30 @@ def test_username_changes_only_where_that_is_wanted_and_legal() -> None:
 
     assert changes_for(user, ACCOUNT, Rules()).username is None
     assert changes_for(user, ACCOUNT, rules).username == "anna"
-    assert changes_for(replace(user, username="not legal"), ACCOUNT, rules).username is None
+    assert changes_for(replace(user, username="Jürgen Groß"), ACCOUNT, rules).username == "jurgen-gross"
+    assert changes_for(replace(user, username="+++"), ACCOUNT, rules).username is None
+
+
+def test_number_that_a_username_got_at_its_creation_stays() -> None:
+    user, rules = replace(ANN, username="Ann"), Rules(update_username=True)
+
+    assert changes_for(user, replace(ACCOUNT, username="ann-2"), rules).username is None
+    assert changes_for(user, replace(ACCOUNT, username="ann-x"), rules).username == "ann"
+    assert changes_for(user, replace(ACCOUNT, username="anna-2"), rules).username == "ann"
+
+
+def test_username_that_two_rows_want_is_a_conflict_and_never_pushed() -> None:
+    user = replace(STORED, username="boss")
+    rules = Rules(update_username=True, shared_usernames=frozenset({user.id}))
+    look, record = seen(ACCOUNT), replace(RECORD, pushed_digest=user.digest)
+
+    plan = plan_user(user, record, look, rules)
+
+    assert (plan.finding, plan.health) == (Finding.CONFLICT, None)
+    assert "username boss" in plan.why
+    assert steps(plan_user(replace(user, first_name="X"), record, look, rules)) == (Kind.UPDATE,)
+    assert changes_for(user, ACCOUNT, rules).username is None
+    assert plan_user(replace(user, username="ann"), record, look, rules).finding is Finding.UNCHANGED
 
 
 def test_unverified_or_waiting_address_is_not_among_the_changes() -> None:
@@ -374,25 +470,6 @@ def test_account_that_signs_in_elsewhere_keeps_its_names_and_address() -> None:
     account = replace(ACCOUNT, auth_service="saml", first_name="X", email="x@x.test")
 
     assert changes_for(replace(ANN, locale="de"), account, Rules(update_username=True)).named() == {"locale": "de"}
-
-
-@pytest.mark.parametrize(("users", "allowed"), [(0, 10), (500, 10), (501, 10), (1_000, 20), (100_000, 2_000)])
-def test_guard_allows_the_larger_of_a_floor_and_a_share(users: int, allowed: int) -> None:
-    assert allowed_removals(users, floor=10, percent=2) == allowed
-
-
-def test_forecast_counts_steps_calls_and_mails() -> None:
-    counts = {Kind.CREATE: 2, Kind.JOIN: 2, Kind.GENERATE: 2, Kind.REVOKE: 1, Kind.DEACTIVATE: 1}
-
-    told = forecast_of(counts, users=3, removals=1, teams=2, mails_tokens=True)
-
-    assert (told.users, told.removals, told.mails) == (3, 1, 2)
-    assert told.steps == counts
-    assert told.calls == 2 * 1 + 4 * 1 + 2 * 3 + 2 + 2
-
-
-def test_server_that_mails_nobody_has_no_mails_in_its_forecast() -> None:
-    assert forecast_of({Kind.GENERATE: 3}, users=3, removals=0, teams=1, mails_tokens=False).mails == 0
 
 
 def test_disabled_token_that_is_enabled_again_is_in_order_again() -> None:
@@ -578,7 +655,8 @@ def test_law_user_in_step_plans_nothing(user: User, rules: Rules) -> None:
     mirrored = replace(
         ACCOUNT, first_name=fitting_name(user.first_name or ""), last_name=fitting_name(user.last_name or "")
     )
-    mirrored = replace(mirrored, locale=locale_of(user) or "en")
+    username = legal_username(user.username or "") if rules.update_username else ""
+    mirrored = replace(mirrored, locale=locale_of(user) or "en", username=username or "ann")
     record = replace(RECORD, pushed_digest=user.digest)
 
     assert looks_settled(user, record)
@@ -603,13 +681,6 @@ def test_law_who_looks_settled_and_is_listed_and_undisputed_needs_nothing(
     )
     if looks_settled(user, record):
         assert plan_user(user, record, look, rules).finding is Finding.UNCHANGED
-
-
-@given(st.integers(0, 10**7), st.integers(0, 1000), st.floats(0, 100))
-def test_law_guard_never_allows_less_than_its_floor_or_more_than_everybody(
-    users: int, floor: int, percent: float
-) -> None:
-    assert floor <= allowed_removals(users, floor=floor, percent=percent) <= max(floor, users)
 
 
 @given(st.text(max_size=40))

@@ -9,7 +9,9 @@ import httpx
 import pytest
 
 from mmconsole.domain.secrets import Secret
-from mmconsole.mattermost import HttpDiagnostic, MattermostClient, Timing, open_client
+from mmconsole.mattermost import open_client
+from mmconsole.mattermost.client import MattermostClient
+from mmconsole.mattermost.exchange import HttpDiagnostic, Timing
 
 ADMIN = Secret("adminq7w8e9r0t1y2u3i4o5p6a")
 USER = Secret("userz9x8c7v6b5n4m3l2k1j0h9")

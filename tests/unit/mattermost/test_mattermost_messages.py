@@ -7,8 +7,8 @@ import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from mmconsole.domain.accounts import AccountId
-from mmconsole.mattermost import MattermostClient
 from mmconsole.mattermost.answers import read_answer
+from mmconsole.mattermost.client import MattermostClient
 from mmconsole.mattermost.deadline import Deadline
 from mmconsole.mattermost.messages import PlainResponse
 

@@ -8,7 +8,9 @@ import pytest
 
 from mmconsole.domain.accounts import AccountId
 from mmconsole.domain.secrets import Secret
-from mmconsole.mattermost import HttpDiagnostic, MattermostClient, Pace, open_client
+from mmconsole.mattermost import Pace, open_client
+from mmconsole.mattermost.client import MattermostClient
+from mmconsole.mattermost.exchange import HttpDiagnostic
 
 ANN = AccountId("a" * 26)
 ME = {"id": ANN, "username": "ann", "email": "ann@acme.test", "roles": "system_user"}

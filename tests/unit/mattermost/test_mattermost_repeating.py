@@ -19,7 +19,7 @@ from mmconsole.errors import (
     Throttled,
     Unreachable,
 )
-from mmconsole.mattermost import MattermostClient
+from mmconsole.mattermost.client import MattermostClient
 from mmconsole.mattermost.transport import CertificateError
 
 ANN = AccountId("a" * 26)

@@ -28,7 +28,8 @@ from mmconsole.errors import (
     UserCapReached,
     UsernameTaken,
 )
-from mmconsole.mattermost import MattermostClient, open_client
+from mmconsole.mattermost import open_client
+from mmconsole.mattermost.client import MattermostClient
 
 ANN = AccountId("a" * 26)
 TOKEN = TokenId("t" * 26)

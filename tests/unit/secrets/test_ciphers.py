@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 from mmconsole.config import Settings
 from mmconsole.domain.secrets import Secret
 from mmconsole.domain.users import UserId
-from mmconsole.errors import CannotOpen, SealKeyMissing, SecretError
-from mmconsole.secrets import Form, SealKeys, Vault, form_of, open_vault, seal_keys
+from mmconsole.errors import CannotOpen, Damaged, LaravelKeyMissing, SealKeyMissing, SecretError
+from mmconsole.secrets import Form, LaravelKeys, SealKeys, Vault, form_of, laravel_keys, open_vault, seal_keys
+from mmconsole.secrets.forms import WIDTHS
 
 TOKEN = Secret("k3yq9jc9ab8kzfm1jd6m7w5ype")
 Silence = Callable[[BaseException, str], None]
 ANN = UserId("1")
 BOB = UserId("2")
 KEYS = seal_keys.in_memory()
+APP_KEYS = laravel_keys.from_text(Secret("0123456789abcdef" * 2), cipher="AES-256-CBC", source="test")
 CHARACTERS = string.ascii_letters + string.digits + "-_$=+/ \n\x00é"
 
 tokens = st.text(string.ascii_lowercase + string.digits, min_size=26, max_size=26).map(Secret)
@@ -29,10 +31,14 @@ user_ids = st.text(st.characters(), max_size=40).map(UserId)
 
 
 def vault(
-    storage: Form = Form.SEALED, accept: Collection[Form] = (), keys: SealKeys | None = KEYS, **others: str
+    storage: Form = Form.SEALED,
+    accept: Collection[Form] = (),
+    keys: SealKeys | None = KEYS,
+    laravel: LaravelKeys | None = APP_KEYS,
+    **others: str,
 ) -> Vault:
     place = {"installation_id": "i1", "table": "users", "column": "mattermost_token"} | others
-    return Vault(storage=storage, accept=accept, keys=keys, **place)
+    return Vault(storage=storage, accept=accept, keys=keys, laravel=laravel, **place)
 
 
 @given(st.text(st.characters()).map(Secret), user_ids)
@@ -170,15 +176,38 @@ def test_a_form_is_read_only_if_it_is_accepted(assert_silent: Silence) -> None:
     assert vault(Form.PLAIN, accept=[Form.SEALED]).open(sealed, ANN) == TOKEN
 
 
-def test_laravel_is_recognised_but_not_read_or_written_yet() -> None:
-    text = "eyJpdiI6IiIsInZhbHVlIjoiIiwibWFjIjoiIn0="
-    laravel = vault(Form.LARAVEL, keys=None)
+@pytest.mark.parametrize("storage", list(Form))
+def test_every_form_opens_what_it_wrote_and_knows_it_as_current(storage: Form) -> None:
+    one = vault(storage, accept=list(Form))
 
-    assert form_of(text) is Form.LARAVEL
-    with pytest.raises(CannotOpen, match="laravel"):
-        laravel.open(text, ANN)
-    with pytest.raises(SecretError, match="laravel"):
-        laravel.seal(TOKEN, ANN)
+    text = one.seal(TOKEN, ANN)
+
+    assert form_of(text) is storage
+    assert len(text) <= WIDTHS[storage]
+    assert one.open(text, ANN) == TOKEN
+    assert one.is_current(text)
+    assert not any(vault(other, accept=list(Form)).is_current(text) for other in Form if other is not storage)
+
+
+def test_what_an_older_key_wrote_is_not_current() -> None:
+    older = laravel_keys.from_text(Secret("fedcba9876543210" * 2), cipher="AES-256-CBC", source="test")
+    both = LaravelKeys("AES-256-CBC", (*APP_KEYS.keys, *older.keys), "test")
+    sealed = vault().seal(TOKEN, ANN)
+    crypted = vault(Form.LARAVEL, laravel=older).seal(TOKEN, ANN)
+
+    assert not vault(keys=SealKeys((*seal_keys.in_memory().keys, *KEYS.keys))).is_current(sealed)
+    assert not vault(Form.LARAVEL, laravel=both).is_current(crypted)
+    assert vault(Form.LARAVEL, laravel=both).key_of(crypted) == older.current.id
+    assert vault(Form.LARAVEL, laravel=both).open(crypted, ANN) == TOKEN
+
+
+def test_a_value_of_laravel_that_a_narrow_column_cut_off_is_damaged(assert_silent: Silence) -> None:
+    one = vault(Form.LARAVEL)
+
+    with pytest.raises(Damaged, match="cut short") as caught:
+        one.open(one.seal(TOKEN, ANN)[:200], ANN)
+
+    assert_silent(caught.value, TOKEN.reveal())
 
 
 @given(st.text(st.characters()))
@@ -207,11 +236,24 @@ def test_a_fingerprint_tells_tokens_apart_and_depends_on_key_and_installation() 
     assert len(others | {fingerprint}) == 4
 
 
-def test_sealed_storage_without_keys_is_refused_at_once() -> None:
+def test_a_fingerprint_is_kept_for_sealed_storage_alone_and_known_under_every_key() -> None:
+    new = seal_keys.in_memory()
+    both = vault(keys=SealKeys((*new.keys, *KEYS.keys)))
+
+    assert both.fingerprints(TOKEN) == [vault(keys=new).fingerprint(TOKEN), vault().fingerprint(TOKEN)]
+    assert both.fingerprint(TOKEN) == vault(keys=new).fingerprint(TOKEN)
+    for storage in (Form.PLAIN, Form.LARAVEL):
+        assert vault(storage, accept=[Form.SEALED]).fingerprint(TOKEN) == ""
+        assert vault(storage, accept=[Form.SEALED]).fingerprints(TOKEN) == []
+
+
+def test_a_form_without_its_keys_is_refused_at_once() -> None:
     with pytest.raises(SealKeyMissing):
         vault(keys=None)
     with pytest.raises(SealKeyMissing):
         vault(Form.PLAIN, accept=[Form.SEALED], keys=None)
+    with pytest.raises(LaravelKeyMissing):
+        vault(accept=[Form.LARAVEL], laravel=None)
 
 
 def test_keys_are_not_shown() -> None:

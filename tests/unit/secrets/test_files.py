@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mmconsole.domain.secrets import Secret
-from mmconsole.errors import ExposedFile, SecretError
+from mmconsole.errors import ExposedFile, FileThere, SecretError
 from mmconsole.secrets import files
-from mmconsole.secrets.files import SecretFile
+from mmconsole.secrets.files import SecretFile, write_new
 
 TEXT = "k3yq9jc9ab8kzfm1jd6m7w5ype"
 Silence = Callable[[BaseException, str], None]
@@ -177,3 +177,22 @@ def test_a_secret_that_is_no_unicode_text_fails_silently(assert_silent: Silence,
         SecretFile(path).write(Secret(TEXT + "\ud800"))
 
     assert_silent(caught.value, TEXT)
+
+
+def test_a_new_file_is_ours_alone_and_never_takes_the_place_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "copy"
+
+    write_new(path, Secret("known-secret"))
+    with pytest.raises(FileThere, match="exists already"):
+        write_new(path, Secret("another"))
+
+    assert path.read_text() == "known-secret\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.glob(".copy*")) == []
+
+
+def test_a_new_file_where_there_is_no_folder_or_no_room_is_told_of(tmp_path: Path) -> None:
+    with pytest.raises(SecretError, match="No such file or directory"):
+        write_new(tmp_path / "nowhere" / "copy", Secret("known-secret"))
+    with pytest.raises(SecretError, match="cannot be written"):
+        write_new(Path("/dev/full/copy"), Secret("known-secret"))

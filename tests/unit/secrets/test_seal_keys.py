@@ -150,3 +150,37 @@ def test_a_set_of_keys_has_at_least_one_and_an_id_for_each() -> None:
     for keys in ((), (key, key)):
         with pytest.raises(ValueError, match="seal keys"):
             SealKeys(keys)
+
+
+def test_a_rotation_puts_a_new_key_before_the_old_one_and_is_begun_once(settings: Settings) -> None:
+    old = seal_keys.init(settings, now=NOW)
+
+    begun = seal_keys.begin_rotation(settings, now=NOW)
+
+    assert begun.keys[1:] == old.keys
+    assert begun.current.id != old.current.id
+    assert seal_keys.begin_rotation(settings) == begun == seal_keys.load(settings)
+
+
+def test_a_retired_key_is_forgotten_and_the_current_one_never(settings: Settings) -> None:
+    old = seal_keys.init(settings).current
+    begun = seal_keys.begin_rotation(settings)
+
+    assert seal_keys.retire(settings, set()) == begun
+    assert seal_keys.retire(settings, {old.id, begun.current.id}).keys == (begun.current,)
+    assert seal_keys.load(settings).keys == (begun.current,)
+
+
+def test_an_export_may_begin_a_rotation_elsewhere_and_changes_nothing_here(settings: Settings) -> None:
+    made = seal_keys.init(settings)
+
+    exported = seal_keys.from_text(seal_keys.export(settings, with_new=True))
+
+    assert exported is not None
+    assert exported.keys[1:] == made.keys
+    assert seal_keys.load(settings) == made
+
+
+def test_without_keys_there_is_nothing_to_rotate(settings: Settings) -> None:
+    with pytest.raises(SealKeyMissing):
+        seal_keys.begin_rotation(settings)

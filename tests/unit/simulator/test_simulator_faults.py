@@ -176,8 +176,13 @@ async def test_a_lagging_replica_does_not_know_what_is_new(peer: Peer) -> None:
     made = (await peer.call("POST", f"/users/{peer.user.id}/tokens", json={"description": "new"})).json()
     body = {"username": "new", "email": "new@example.test", "password": "a-long-password"}
     user = (await peer.call("POST", "/users", json=body)).json()
+    new_channel = {"team_id": peer.simulator.state.teams_by_name["main"].id, "name": "new", "display_name": "New"}
+    channel = (await peer.call("POST", "/channels", json=new_channel | {"type": "O"})).json()
+    by_name = f"/teams/{channel['team_id']}/channels/name/new"
     peer.simulator.faults.add(Fault("stale_reads", times=None, seconds=60))
 
+    of_channel = [(await peer.call("GET", path)).status_code for path in (f"/channels/{channel['id']}", by_name)]
+    shown = (await peer.call("GET", f"/teams/{channel['team_id']}/channels")).json()
     by_id = await peer.call("GET", f"/users/tokens/{made['id']}")
     listed = (await peer.call("GET", f"/users/{peer.user.id}/tokens")).json()
     account = await peer.call("GET", f"/users/{user['id']}")
@@ -187,6 +192,8 @@ async def test_a_lagging_replica_does_not_know_what_is_new(peer: Peer) -> None:
     later = await peer.call("GET", f"/users/tokens/{made['id']}")
 
     assert (by_id.status_code, account.status_code, probe.status_code) == (404, 404, 401)
+    assert of_channel == [404, 404]
+    assert "new" not in [one["name"] for one in shown]
     assert listed == []
     assert [one["id"] for one in batch] == [peer.user.id]
     assert later.status_code == 200

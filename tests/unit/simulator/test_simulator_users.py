@@ -25,6 +25,8 @@ def body(**fields: Any) -> dict[str, Any]:
         ({"username": "a" * 65}, "username"),
         ({"username": "ünal"}, "username"),
         ({"email": ""}, "email"),
+        ({"email": "a..b@acme.test"}, "email"),
+        ({"email": "ann.@acme.test"}, "email"),
         ({"email": "a" * 120 + "@acme.test"}, "email"),
         ({"nickname": "n" * 65}, "nickname"),
         ({"first_name": "f" * 65}, "first_name"),

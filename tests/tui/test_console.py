@@ -1,0 +1,432 @@
+"""The console as somebody uses it, over a real database."""
+
+import gc
+import weakref
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.tui.conftest import Watched
+from textual.events import DescendantFocus
+from textual.widget import Widget
+from textual.widgets import Input
+
+from mmconsole.core import open_core
+from mmconsole.domain.accounts import AccountId
+from mmconsole.domain.activity import Activity
+from mmconsole.domain.tokens import Health, TokenId, TokenRecord
+from mmconsole.domain.users import UserId
+from mmconsole.tui.actions import PANES, Pane
+from mmconsole.tui.detail_pane import NEXT
+from mmconsole.tui.frame import Rule
+from mmconsole.tui.help_screen import HelpScreen
+from mmconsole.tui.keymaps import keymap
+from mmconsole.tui.themes import THEMES
+
+if TYPE_CHECKING:
+    from tests.tui.conftest import Office, OpenConsole
+
+NOW = datetime(2026, 3, 2, 14, 32, tzinfo=UTC)
+PLANTED = "qwertyuiopasdfghjklzxcvbnm"
+SIZES = ((80, 24), (120, 36), (200, 50))
+
+
+# ── the first picture ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_it_shows_users_and_their_health_at_every_size(
+    office: "Office", console: "OpenConsole", size: tuple[int, int]
+) -> None:
+    await office.fill(40)
+    async with console(size) as (app, _):
+        text = app.text()
+
+        assert "DEFAULT  chat.example.org   writable   40 users   synced 4m ago" in text
+        assert "▸   anna.k@example.org" in text
+        assert "x revoked" in text
+        assert "q quit" in text
+
+
+@pytest.mark.parametrize("size", [(60, 15), (79, 20), (100, 30), (119, 29), (160, 29), (159, 60)])
+async def test_between_the_sizes_nothing_that_matters_is_cut_off(
+    office: "Office", console: "OpenConsole", size: tuple[int, int]
+) -> None:
+    await office.fill(40)
+    async with console(size) as (app, _):
+        (title,) = (line for line in app.text().splitlines() if "USER  " in line)
+
+        assert "STATUS" in title
+        assert "WHY" in title
+        assert "x revoked" in app.text()
+        assert "q quit" in app.text()
+
+
+async def test_below_its_least_size_it_says_so_in_one_sentence_and_comes_back(
+    office: "Office", console: "OpenConsole"
+) -> None:
+    await office.fill(3)
+    async with console((59, 20)) as (app, pilot):
+        assert "mmconsole needs 60x15, and this is 59x20." in app.text()
+        assert "anna" not in app.text()
+
+        await pilot.resize_terminal(80, 24)
+        await app.settled(pilot)
+
+        assert "anna.k@example.org" in app.text()
+
+
+async def test_without_users_it_says_so(console: "OpenConsole") -> None:
+    async with console() as (app, _):
+        assert "there are no users" in app.text()
+        assert "never synced" in app.text()
+
+
+async def test_without_a_database_it_says_what_to_do(office: "Office") -> None:
+    office.sql("DROP TABLE mmconsole_alembic")
+    opening = partial(open_core, office.settings, face="test")
+    app = Watched(office.settings, opening, obstacle="Not prepared.\nType: mmconsole migrate")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await app.settled(pilot)
+        shown = [app.users.table().render_line(y).text.strip() for y in (1, 2)]
+        assert shown == ["Not prepared.", "Type: mmconsole migrate"]
+
+        await pilot.press("down", "slash", "x", "enter", "escape", "space", "R", "2", "3", "4", "1", "q")
+        await pilot.pause()
+
+    assert app.return_code == 0
+
+
+# ── users ────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_filter_that_is_typed_fast_counts_and_stays(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(40)
+    async with console() as (app, pilot):
+        await pilot.press("slash", *"status:missing", "enter")
+        await app.settled(pilot)
+        assert "filter status:missing   4 of 40" in app.text()
+
+        await pilot.press("escape")
+        await app.settled(pilot)
+        assert "filter" not in app.text().splitlines()[1]
+        assert len(app.users.table().source) == 40
+
+
+async def test_letters_that_are_typed_into_the_filter_do_nothing_else(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(40)
+    async with console() as (app, pilot):
+        await pilot.press("slash", *"q1 +m?:R")
+        await app.settled(pilot)
+
+        assert app.users.query_one(Input).value == "q1 +m?:R"
+        assert app.is_running
+        assert app.main.pane is Pane.USERS
+
+
+async def test_a_filter_that_is_no_filter_says_why_and_leaves_the_list(
+    office: "Office", console: "OpenConsole"
+) -> None:
+    await office.fill(40)
+    async with console() as (app, pilot):
+        await pilot.press("slash")
+        app.users.query_one(Input).value = "stat:ok"
+        await app.settled(pilot)
+
+        assert "there is no field `stat`" in app.bar.word
+        assert len(app.users.table().source) == 40
+
+
+async def test_escape_takes_back_what_was_typed(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(40)
+    async with console() as (app, pilot):
+        await pilot.press("slash", *"status:ok", "enter")
+        await app.settled(pilot)
+        await pilot.press("slash", *" zzz", "escape")
+        await app.settled(pilot)
+
+        assert "filter status:ok   8 of 40" in app.text()
+
+
+async def test_cursor_and_marks_follow_their_users_through_sort_and_filter(
+    office: "Office", console: "OpenConsole"
+) -> None:
+    await office.fill(40)
+    async with console() as (app, pilot):
+        table = app.users.table()
+        await pilot.press("j", "space", "j", "space")
+        cursor, marks = table.cursor, table.marks
+
+        await pilot.press("greater_than_sign", "I")
+        await app.settled(pilot)
+        assert (table.cursor, table.marks) == (cursor, marks)
+        assert "2 marked" in app.text()
+
+        await pilot.press("slash", *"status:ok", "enter")
+        await app.settled(pilot)
+        assert table.marks == marks
+        assert "2 marked, 2 hidden" in app.text()
+
+
+async def test_sorting_goes_through_the_columns_and_a_title_can_be_clicked(
+    office: "Office", console: "OpenConsole"
+) -> None:
+    await office.fill(40)
+    async with console() as (app, pilot):
+        assert "STATUS ▲" in app.text()
+        await pilot.press("less_than_sign")
+        await app.settled(pilot)
+        assert "USER ▲" in app.text()
+        by_address = [str(key) for (key,) in office.sql("SELECT id FROM users ORDER BY LOWER(email)")]
+        assert app.users.table().source.key_at(0) == by_address[0]
+
+        await pilot.click(app.users.table(), offset=(5, 0))
+        await app.settled(pilot)
+        assert "USER ▼" in app.text()
+        assert app.users.table().source.key_at(0) == by_address[-1]
+
+
+async def test_what_another_process_changes_is_seen_and_a_row_that_no_longer_fits_stays_dimmed(
+    office: "Office", console: "OpenConsole"
+) -> None:
+    await office.fill(40)
+    async with console() as (app, pilot):
+        await pilot.press("slash", *"status:revoked", "enter")
+        await app.settled(pilot)
+        record = TokenRecord(
+            UserId("1"), AccountId("a" * 26), TokenId("t" * 26), health=Health.OK, checked_at=NOW, created_at=NOW
+        )
+        await office.write(lambda tx: tx.tokens.save_many([record]))
+
+        app.look()
+        await app.settled(pilot)
+
+        row = app.users.table().source.row_of("1")
+        assert row is not None
+        assert row.dimmed
+        assert row.cells[1].text == "+ ok"
+        assert len(app.users.table().source) == 4
+
+
+async def test_what_happens_is_in_the_log_and_in_the_last_line(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(3)
+    async with console() as (app, pilot):
+        await office.write(
+            lambda tx: tx.activity.add(Activity(NOW, "ops@cli", "token revoked", UserId("1"), "why not"))
+        )
+        while "token revoked" not in app.text():
+            await pilot.pause(0.05)
+
+        await pilot.press("4")
+        await app.settled(pilot)
+        assert app.text().count("token revoked") == 2
+
+
+async def test_details_go_and_come_back(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(3)
+    async with console((120, 36)) as (app, pilot):
+        assert "Next step" in app.text()
+        await pilot.press("enter")
+        await app.settled(pilot)
+        assert "Next step" not in app.text()
+
+
+async def test_every_status_says_what_to_do_next() -> None:
+    assert set(NEXT) == set(Health)
+
+
+# ── panes and keys ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_panes_are_reached_by_their_numbers_and_by_tab(
+    office: "Office", console: "OpenConsole", size: tuple[int, int]
+) -> None:
+    await office.fill(3)
+    async with console(size) as (app, pilot):
+        for number, pane in enumerate(PANES, start=1):
+            await pilot.press(str(number))
+            await app.settled(pilot)
+            assert app.main.pane is pane
+            assert app.focused is app.main.current.target()
+        for pane in PANES:
+            await pilot.press("tab")
+            assert app.main.pane is pane
+        await pilot.press("shift+tab", "escape")
+        assert app.main.pane is Pane.USERS
+
+
+async def test_the_title_of_the_pane_somebody_is_in_stands_out(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(3)
+    async with console((200, 50)) as (app, pilot):
+        for key, here in (("2", app.main.health), ("4", app.log_pane), ("1", app.users)):
+            await pilot.press(key)
+            await app.settled(pilot)
+
+            bold = [pane for pane in app.main.panes if pane.query_one(Rule).rich_style.bold]
+            assert bold == [here]
+
+
+async def test_a_pane_can_have_the_whole_screen(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(3)
+    async with console((200, 50)) as (app, pilot):
+        await pilot.press("4", "plus")
+        await app.settled(pilot)
+        assert app.log_pane.size.height > 40
+
+        await pilot.press("escape")
+        await app.settled(pilot)
+        assert app.log_pane.size.height == 10
+
+
+async def test_a_key_that_can_do_nothing_says_why(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(3)
+    async with console() as (app, pilot):
+        await pilot.press("U")
+        await app.settled(pilot)
+
+        assert "unmark all: nothing is marked; space marks" in app.text()
+
+
+async def test_help_is_searched_by_typing_and_left_with_escape(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(3)
+    async with console((120, 36)) as (app, pilot):
+        await pilot.press("question_mark", *"quit")
+        await app.settled(pilot)
+        assert isinstance(app.screen, HelpScreen)
+        assert "Leave the console." in app.text()
+        assert "Go down one line." not in app.text()
+
+        await pilot.press(*["backspace"] * 4, *"repair")
+        await app.settled(pilot)
+        assert "show the plan first." in app.text()
+
+        await pilot.press("escape")
+        await app.settled(pilot)
+        assert not isinstance(app.screen, HelpScreen)
+
+
+async def test_the_palette_does_what_is_typed(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(3)
+    async with console((120, 36)) as (app, pilot):
+        await pilot.press("colon", *"theme light")
+        await pilot.pause(0.5)
+        await pilot.press("enter")
+        await pilot.pause(0.5)
+
+        assert app.theme == "light"
+
+
+async def test_the_plain_keymap_has_no_letters(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(3)
+    async with console(keys=keymap("plain")) as (app, pilot):
+        await pilot.press("j", "q", "f5", "down")
+        await app.settled(pilot)
+        assert app.users.table().cursor != app.users.table().source.key_at(0)
+        assert "f10 quit" in app.text()
+
+        await pilot.press("f10")
+        await pilot.pause()
+
+    assert app.return_code == 0
+
+
+async def test_ctrl_c_leaves_when_pressed_twice(office: "Office", console: "OpenConsole") -> None:
+    async with console() as (app, pilot):
+        await pilot.press("ctrl+c")
+        assert "again" in app.bar.word
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+
+    assert app.return_code == 130
+
+
+async def test_a_focus_of_a_moment_ago_does_not_take_anybody_back(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(5)
+    async with console() as (app, pilot):
+        await pilot.press("3")
+        app.main.post_message(DescendantFocus(app.users.table()))
+        await app.settled(pilot)
+
+        assert app.main.pane is Pane.JOBS
+
+
+async def test_a_key_is_that_of_the_pane_it_was_typed_in(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(5)
+    async with console() as (app, pilot):
+        await pilot.press("3")
+        app.main.pane = Pane.USERS
+        await pilot.press("enter")
+        await app.settled(pilot)
+
+        assert app.crash is None
+
+
+async def test_nothing_stays_of_what_was_drawn_of_a_closed_screen(office: "Office", console: "OpenConsole") -> None:
+    async with console() as (app, pilot):
+        await pilot.press("question_mark")
+        await app.settled(pilot)
+        drawn = [weakref.ref(widget._styles_cache) for widget in app.screen.query(Widget)]
+        await pilot.press("escape")
+        await app.settled(pilot)
+        gc.collect()
+
+        assert len(drawn) > 2
+        assert [one() for one in drawn if one() is not None] == []
+
+
+# ── what is never seen ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_no_part_of_a_stored_token_is_in_any_picture(
+    office: "Office", console: "OpenConsole", size: tuple[int, int]
+) -> None:
+    await office.fill(40)
+    async with console(size) as (app, pilot):
+        pictures = []
+        for keys in (["1"], ["2"], ["3"], ["4"], ["question_mark"]):
+            await pilot.press(*keys)
+            await app.settled(pilot)
+            pictures += [app.text(), app.export_screenshot()]
+
+        assert not any(PLANTED[n : n + 8] in picture for picture in pictures for n in range(len(PLANTED) - 7))
+
+
+async def test_in_privacy_names_and_addresses_are_masked(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(20)
+    async with console((200, 50)) as (app, pilot):
+        await pilot.press("m")
+        await app.settled(pilot)
+
+        assert "example.org" not in app.text().replace("chat.example.org", "")
+        assert "Anna Keller" not in app.text()
+        assert "a•••••" in app.text()
+
+
+@pytest.mark.parametrize("name", THEMES)
+async def test_every_theme_draws(office: "Office", console: "OpenConsole", name: str) -> None:
+    await office.fill(10)
+    async with console(theme=name) as (app, _):
+        assert "x revoked" in app.text()
+
+
+async def test_plain_signs_draw_no_line_but_ascii(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(2)
+    async with console((120, 36), plain_signs=True) as (app, _):
+        assert app.drawn().isascii()
+        assert " [1 Users]" in app.drawn()
+
+
+async def test_ages_grow_although_nothing_happens(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(3)
+    clock = [NOW]
+    async with console(now=lambda: clock[0]) as (app, pilot):
+        assert "6m ago" in app.text()
+        clock[0] += timedelta(hours=2)
+        app.look()
+        await app.settled(pilot)
+
+        assert "2h ago" in app.text()
+        assert "6m ago" not in app.text()

@@ -1,0 +1,76 @@
+"""Which parts are seen at which size, and small things of the frame."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmconsole.tui.actions import PANES, Pane
+from mmconsole.tui.cells import fitted, width_of
+from mmconsole.tui.frame import rule
+from mmconsole.tui.moments import ago, distance
+from mmconsole.tui.shapes import Part, Shape, parts
+
+NOW = datetime(2026, 3, 2, 14, 32, tzinfo=UTC)
+
+
+@given(
+    width=st.integers(1, 300),
+    height=st.integers(1, 100),
+    pane=st.sampled_from(PANES),
+    full=st.booleans(),
+    detail=st.booleans(),
+)
+def test_whatever_the_size_the_pane_somebody_is_in_is_seen(
+    *, width: int, height: int, pane: Pane, full: bool, detail: bool
+) -> None:
+    seen = parts(Shape(width, height), pane, full=full, detail=detail)
+
+    assert seen == {Part.TOO_SMALL} or {Part.TITLE, Part.KEYS, Part(pane.value)} <= seen
+    assert (seen == {Part.TOO_SMALL}) is (width < 60 or height < 15)
+
+
+@pytest.mark.parametrize(
+    ("size", "seen"),
+    [
+        ((80, 24), {Part.STRIP, Part.USERS, Part.DETAIL, Part.JOB_LINE, Part.LAST_EVENT}),
+        ((120, 36), {Part.STRIP, Part.USERS, Part.DETAIL, Part.JOB_LINE, Part.LOG}),
+        ((120, 24), {Part.STRIP, Part.USERS, Part.DETAIL, Part.JOB_LINE, Part.LAST_EVENT}),
+        ((200, 50), {Part.HEALTH, Part.USERS, Part.DETAIL, Part.JOBS, Part.LOG}),
+    ],
+)
+def test_what_is_seen_at_the_three_sizes(size: tuple[int, int], seen: set[Part]) -> None:
+    assert parts(Shape(*size), Pane.USERS, full=False, detail=True) == seen | {Part.TITLE, Part.KEYS}
+
+
+@given(st.text(), st.integers(0, 60))
+def test_fitted_text_is_as_wide_as_asked_and_harmless(text: str, width: int) -> None:
+    shown = fitted(text, width)
+
+    assert width_of(shown) == width
+    assert not any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in shown)
+
+
+@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E)), st.text("ab王"), st.integers(1, 120))
+def test_a_rule_is_as_wide_as_the_screen(left: str, right: str, width: int) -> None:
+    assert width_of(rule(left, right, width)) == width
+
+
+@pytest.mark.parametrize(
+    ("span", "past", "future"),
+    [
+        (timedelta(seconds=20), "now", "+0m"),
+        (timedelta(minutes=6), "6m ago", "+6m"),
+        (timedelta(hours=23, minutes=59), "23h ago", "+23h"),
+        (timedelta(days=41), "41d ago", "+41d"),
+    ],
+)
+def test_moments_are_said_in_their_largest_unit(span: timedelta, past: str, future: str) -> None:
+    assert ago(NOW - span, NOW) == past
+    assert distance(NOW + span, NOW) == future
+    assert ago(None, NOW) == distance(None, NOW) == "-"
+
+
+def test_what_is_over_is_negative() -> None:
+    assert distance(NOW - timedelta(days=3), NOW) == "-3d"
