@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 
-.PHONY: help install demo test check bench screenshots lock
+.PHONY: help install demo test faults soak check bench screenshots man lock
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,6 +18,8 @@ $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@# Tests start thousands of commands, and where no bytecode may be written (CI) each would compile all of them anew.
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 install: $(STAMP) ## .venv with mmconsole in it
@@ -28,6 +30,13 @@ demo: $(STAMP) ## users of a demo application get accounts and tokens on a simul
 test: $(STAMP) ## all tests
 	@$(BIN)/pytest -n auto --dist worksteal -q
 
+faults: $(STAMP) ## every fault and every planted secret at length: half an hour or more (a small disk needs root)
+	@MMCONSOLE_TEST_FAULTS=all MMCONSOLE_TEST_REQUESTS=100000 MMCONSOLE_TEST_EXAMPLES=500 \
+		$(BIN)/pytest -n auto --dist worksteal -q tests/faults tests/secrets tests/web/test_fuzz.py
+
+soak: $(STAMP) ## four processes on one database for ten minutes of misfortunes, on SQLite and PostgreSQL (SECONDS=600)
+	@MMCONSOLE_TEST_SOAK=$(or $(SECONDS),600) $(BIN)/pytest -n 2 -q -rP tests/soak
+
 check: $(STAMP) ## format, lint, types, imports
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -37,8 +46,11 @@ check: $(STAMP) ## format, lint, types, imports
 bench: $(STAMP) ## how fast, beside naive and bare loops
 	@$(BIN)/python -m benchmarks
 
-screenshots: $(STAMP) ## draw the pictures of the README anew (needs tmux)
+screenshots: $(STAMP) ## draw the pictures and the keys of docs/console.md anew (needs tmux; PNG by Chromium)
 	@$(BIN)/python screenshots/make.py
+
+man: $(STAMP) ## write the manual page and the quick help anew from the help of the commands
+	@$(BIN)/python man/make.py
 
 lock: ## write requirements.lock anew from pyproject.toml
 	$(PYTHON) -m venv --clear .lock-venv

@@ -4,11 +4,12 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.peers import bare_loop, one_at_a_time
 from benchmarks.stage import Server, add_users, core_for, settings_for, simulator
-from benchmarks.table import Figure
+from benchmarks.table import Figure, middle
 from mmconsole.database import EmbeddedUser
 from mmconsole.services.sync import SyncRequest
 from mmconsole.simulator import capacity_seconds
@@ -35,30 +36,32 @@ async def ours(server: Server, count: int) -> float:
     return seconds
 
 
-async def beside_peers(what: str, count: int, wanted: tuple[str, str], **options: Any) -> list[Figure]:  # noqa: ANN401
-    """Sequential, bare and ours in turn, twice, each against a new server; the better run of each counts."""
-    best: dict[str, float] = {}
-    for _ in range(2):
+async def beside_peers(
+    what: str,
+    count: int,
+    wanted: tuple[str, str],
+    *,
+    turns: int = 5,
+    **options: Any,  # noqa: ANN401 - the simulator's own
+) -> list[Figure]:
+    """Sequential, bare and ours in turn, each against a new server; the middle ratio counts."""
+    sequential, bare, own = [], [], []
+    for _ in range(turns):
         with simulator(**options) as server:
-            _keep_best(best, "sequential", one_at_a_time(server, count))
+            sequential.append(one_at_a_time(server, count))
         with simulator(**options) as server:
-            _keep_best(best, "bare", await bare_loop(server, count, at_once=AT_ONCE))
+            bare.append(await bare_loop(server, count, at_once=AT_ONCE))
         with simulator(**options) as server:
-            _keep_best(best, "ours", await ours(server, count))
-    own = f"{count / best['ours']:,.0f} users/s"
-    sequential, bare = best["sequential"] / best["ours"], best["bare"] / best["ours"]
+            own.append(await ours(server, count))
+
+    def beside(peer: str, theirs: list[float], ratio: str, limit: str) -> Figure:
+        rates = f"{count / median(own):,.0f} users/s : {count / median(theirs):,.0f}"
+        return Figure(what, peer, rates, ratio, limit)
+
     return [
-        Figure(
-            what, "httpx, one at a time", f"{own} : {count / best['sequential']:,.0f}", f"{sequential:.1f}", wanted[0]
-        ),
-        Figure(
-            what, f"bare aiohttp, {AT_ONCE} at once", f"{own} : {count / best['bare']:,.0f}", f"{bare:.2f}", wanted[1]
-        ),
+        beside("httpx, one at a time", sequential, f"{middle(own, sequential):.1f}", wanted[0]),
+        beside(f"bare aiohttp, {AT_ONCE} at once", bare, f"{middle(own, bare):.2f}", wanted[1]),
     ]
-
-
-def _keep_best(best: dict[str, float], who: str, seconds: float) -> None:
-    best[who] = min(seconds, best.get(who, seconds))
 
 
 async def at_real_cost(count: int) -> Figure:

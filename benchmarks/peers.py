@@ -41,6 +41,20 @@ def one_at_a_time(server: Server, users: int) -> float:
         return time.perf_counter() - began
 
 
+def tokens_one_at_a_time(server: Server, accounts: list[str]) -> float:
+    """A token for each account, tried as ours are. Returns seconds."""
+    admin = {"Authorization": f"Bearer {server.token}"}
+    with httpx.Client(base_url=f"{server.url}/api/v4", headers=admin, timeout=60) as http:
+        began = time.perf_counter()
+        for account in accounts:
+            http.get(f"/users/{account}").raise_for_status()
+            token = http.post(f"/users/{account}/tokens", json={"description": "bench"}).json()["token"]
+            own = {"Authorization": f"Bearer {token}"}
+            http.get("/users/me", headers=own).raise_for_status()
+            http.get("/users/me/teams", headers=own).raise_for_status()
+        return time.perf_counter() - began
+
+
 async def bare_loop(server: Server, users: int, *, at_once: int) -> float:
     """The limit: the same calls without journal, database, checks or retries. Returns seconds."""
     async with _session(server) as http:
@@ -71,6 +85,22 @@ async def bare_look(server: Server, ids: list[str], *, since: int, batch: int, a
             calls += 1
         calls += await _all_pages(lambda page: _get(http, f"/users/tokens?page={page}&per_page=200"), at_once)
         return time.perf_counter() - began, calls
+
+
+async def bare_probes(server: Server, secrets: list[str], *, at_once: int) -> float:
+    """The limit of a deep check: each secret tried by two calls, and nothing remembered. Returns seconds."""
+    async with _session(server) as http:
+        left = iter(secrets)
+
+        async def worker() -> None:
+            for secret in left:
+                own = {"Authorization": f"Bearer {secret}"}
+                await _get(http, "/users/me", headers=own)
+                await _get(http, "/users/me/teams", headers=own)
+
+        began = time.perf_counter()
+        await asyncio.gather(*(worker() for _ in range(at_once)))
+        return time.perf_counter() - began
 
 
 async def _all_pages(fetch: Callable[[int], Awaitable[Any]], at_once: int) -> int:

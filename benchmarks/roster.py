@@ -11,7 +11,8 @@ from mmconsole.database import EmbeddedUser, Transaction, migrate, open_database
 from mmconsole.domain.accounts import Account, AccountId
 from mmconsole.domain.secrets import Secret
 from mmconsole.domain.tokens import Health, Token, TokenRecord
-from mmconsole.mattermost import MattermostClient, open_client
+from mmconsole.mattermost import open_client
+from mmconsole.mattermost.client import MattermostClient
 
 T = TypeVar("T")
 

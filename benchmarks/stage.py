@@ -21,6 +21,7 @@ from mmconsole.domain.secrets import Secret
 from mmconsole.secrets import seal_keys
 from mmconsole.secrets.ciphers import Vault
 from mmconsole.secrets.forms import Form
+from mmconsole.secrets.seal_keys import SealKeys
 
 T = TypeVar("T")
 
@@ -82,17 +83,15 @@ def _add(tx: Transaction, *, users: list[EmbeddedUser]) -> None:
     tx.roster.add_many(users)
 
 
+def vault_for(keys: SealKeys, settings: Settings, installation: str) -> Vault:
+    table = settings.users_table
+    return Vault(storage=Form.SEALED, keys=keys, installation_id=installation, table=table.table, column=table.token)
+
+
 @asynccontextmanager
-async def core_for(settings: Settings, server: Server) -> AsyncIterator[Core]:
-    """A core with its own keys in memory, as the demo has it."""
-    keys = seal_keys.in_memory()
-
-    def vault(settings: Settings, installation: str) -> Vault:
-        table = settings.users_table
-        return Vault(
-            storage=Form.SEALED, keys=keys, installation_id=installation, table=table.table, column=table.token
-        )
-
+async def core_for(settings: Settings, server: Server, keys: SealKeys | None = None) -> AsyncIterator[Core]:
+    """A core with keys in memory, as the demo has it; its own, if none are given."""
+    vault = partial(vault_for, keys or seal_keys.in_memory())
     given = Keys(admin_token=lambda _: Secret(server.token), vault=vault)
     async with open_core(settings, face="benchmark", keys=given) as core:
         yield core

@@ -1,0 +1,100 @@
+"""Checks: the quick one of many tokens in calls, the deep one beside a bare loop of the same calls."""
+
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+from benchmarks.first_sync import users
+from benchmarks.peers import bare_probes
+from benchmarks.roster import in_step
+from benchmarks.second_sync import calls_so_far
+from benchmarks.stage import add_users, core_for, settings_for, simulator, vault_for
+from benchmarks.table import Figure
+from mmconsole.config import Settings
+from mmconsole.core import Core
+from mmconsole.database import Snapshot, Stored, Transaction, open_database
+from mmconsole.domain.tokens import Health
+from mmconsole.domain.users import UserId
+from mmconsole.secrets import seal_keys
+from mmconsole.secrets.seal_keys import SealKeys
+from mmconsole.services.checks import CheckRequest
+from mmconsole.services.sync import SyncRequest
+
+AT_ONCE = 16
+
+
+async def quick(count: int) -> Figure:
+    """Calls per token of a check of all, nothing of which has changed."""
+    with simulator(users=count, with_tokens=True) as server, tempfile.TemporaryDirectory() as folder:
+        settings = settings_for(server, Path(folder))
+        tokens = await in_step(settings, server)
+        before = calls_so_far(server)
+        async with core_for(settings, server) as core:
+            seconds = await _check(core, CheckRequest(), tokens)
+        calls = calls_so_far(server) - before
+    return Figure(
+        f"quick check of {tokens:,} tokens",
+        "tokens",
+        f"{calls} calls, {seconds:.2f} s",
+        f"{calls / tokens:.4f}",
+        "≤ 0.01",
+    )
+
+
+async def deep(count: int) -> Figure:
+    """Each secret tried by two calls, and what was found stored; before, nothing was known, so each is a change."""
+    keys = seal_keys.in_memory()
+    with simulator() as server, tempfile.TemporaryDirectory() as folder:
+        settings = settings_for(server, Path(folder))
+        await add_users(settings, users(count))
+        async with core_for(settings, server, keys) as core:
+            await core.sync.run(SyncRequest())
+        secrets = await _opened(settings, keys)
+        best = bare = float("inf")
+        for _ in range(2):
+            await _forget(settings, list(secrets))
+            async with core_for(settings, server, keys) as core:
+                best = min(best, await _check(core, CheckRequest(deep=True), count))
+            bare = min(bare, await bare_probes(server, list(secrets.values()), at_once=AT_ONCE))
+    figures = f"{count / best:,.0f} tokens/s : {count / bare:,.0f}"
+    return Figure(
+        f"deep check of {count:,} tokens", f"bare aiohttp, {AT_ONCE} at once", figures, f"{bare / best:.2f}", "≥ 0.4"
+    )
+
+
+async def _opened(settings: Settings, keys: SealKeys) -> dict[UserId, str]:
+    """All secrets."""
+    secrets: dict[UserId, str] = {}
+    async with open_database(settings) as database:
+        vault = vault_for(keys, settings, await database.read(lambda db: db.meta.installation_id))
+        page = await database.read(lambda db: db.envelopes.page(None))
+        while page:
+            secrets |= {one.user_id: vault.open(one.text, one.user_id).reveal() for one in page}
+            page = await database.read(partial(_after, last=page[-1]))
+    return secrets
+
+
+def _after(db: Snapshot, *, last: Stored) -> list[Stored]:
+    return db.envelopes.page(last)
+
+
+async def _forget(settings: Settings, ids: list[UserId]) -> None:
+    """Nothing is known of any token."""
+
+    def forget(tx: Transaction) -> None:
+        for user_id in ids:
+            tx.tokens.set_health(user_id, Health.UNKNOWN, cause="", checked_at=None)
+
+    async with open_database(settings) as database:
+        await database.write(forget)
+
+
+async def _check(core: Core, request: CheckRequest, tokens: int) -> float:
+    began = time.perf_counter()
+    summary = await core.checks.run(request)
+    seconds = time.perf_counter() - began
+    if summary.counts[Health.OK, ""] != tokens:
+        message = f"a check of {tokens} tokens ended with {dict(summary.counts)}, {summary.broken[:3]}"
+        raise RuntimeError(message)
+    return seconds

@@ -1,0 +1,98 @@
+"""A Textual app with nothing in it, and what is measured of any app. It imports nothing of ours."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import RenderableType
+from textual.app import App
+from textual.screen import Screen
+
+SIZE: Final = (120, 36)
+_KEYS: Final = 100
+_IDLE: Final = 5.0
+_PAGE_SIZE: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one process measured."""
+
+    first_frame: float
+    """Seconds from the start of the process to the first frame."""
+    rows: float
+    """Seconds until the first users are on it; with nothing in it, the same."""
+    key: float
+    """Seconds of CPU for going down one line."""
+    idle: float
+    """CPU while nobody does anything, of one core."""
+    memory: float
+    """MiB."""
+    opening: float
+    """Seconds of CPU to the first frame."""
+    pressed: float
+    """Seconds from one key to the next, as Pilot presses them."""
+    working: float = 0.0
+    """CPU while a job reports 1,000 results a second, of one core; 0 where there are no jobs."""
+
+
+async def watch(
+    app: App[Any],
+    begun: float,
+    *,
+    shown: Callable[[], bool] = lambda: True,
+    work: Callable[[], Coroutine[Any, Any, float]] | None = None,
+) -> Seen:
+    """Open an app, press keys, leave it alone. `shown` says when all is there that belongs on the first screen.
+
+    `work` is what else is measured.
+    """
+    frames = _frames_of(app)
+    async with app.run_test(size=SIZE) as pilot:
+        first_frame, opening = frames[0]
+        while not shown():  # noqa: ASYNC110 - there is nothing to wait for in an app that does not know of it
+            await asyncio.sleep(0.001)
+        rows = time.time()
+        await asyncio.sleep(2)
+        moment, before = time.time(), time.process_time()
+        await pilot.press(*["down"] * _KEYS)
+        pressed, key = (time.time() - moment) / _KEYS, (time.process_time() - before) / _KEYS
+        await asyncio.sleep(1)
+        idle, memory = await share_of_a_core(asyncio.sleep(_IDLE)), _memory()
+        working = await work() if work is not None else 0.0
+        return Seen(first_frame - begun, rows - begun, key, idle, memory, opening, pressed, working)
+
+
+def _frames_of(app: App[Any]) -> list[tuple[float, float]]:
+    """When something was drawn, and the CPU that had cost by then; they come while the app runs."""
+    drawn: list[tuple[float, float]] = []
+    display = app._display  # noqa: SLF001 - there is no public way to hear of a frame
+
+    def seen(screen: Screen[Any], renderable: RenderableType | None) -> None:
+        display(screen, renderable)
+        drawn.append((time.time(), time.process_time()))
+
+    app._display = seen  # type: ignore[method-assign]  # noqa: SLF001
+    return drawn
+
+
+async def share_of_a_core(doing: Awaitable[object]) -> float:
+    """CPU while something is waited for, of one core."""
+    moment, before = time.time(), time.process_time()
+    await doing
+    return (time.process_time() - before) / (time.time() - moment)
+
+
+def _memory() -> float:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * _PAGE_SIZE / 2**20
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(asyncio.run(watch(App(), float(sys.argv[1]))))))

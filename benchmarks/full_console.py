@@ -1,0 +1,68 @@
+"""The console as `mmconsole` opens it, measured as the empty app is."""
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import Final
+
+from benchmarks.empty_app import Seen, share_of_a_core, watch
+from mmconsole.cli.console import new_console
+from mmconsole.cli.given import Given
+from mmconsole.cli.loop import new_loop, spare_the_collector
+from mmconsole.domain.plans import Outcome, Result
+from mmconsole.domain.users import UserId
+from mmconsole.tui.app import Console
+from mmconsole.tui.work import Work
+
+_RESULTS: Final = 1_000
+"""A second."""
+_SECONDS: Final = 6
+
+
+async def _measure(begun: float, folder: str) -> Seen:
+    os.environ |= {"XDG_DATA_HOME": folder, "XDG_CONFIG_HOME": folder, "MMCONSOLE_MATTERMOST_URL": "http://127.0.0.1:9"}
+    app = new_console(Given())
+    seen = await watch(app, begun, shown=lambda: _has_rows(app), work=lambda: _work(app))
+    await app.aclose()
+    return seen
+
+
+def _has_rows(app: Console) -> bool:
+    source = app.users.table().source
+    if app.users.table().empty.startswith("This database"):
+        message = "the database of the benchmark is not prepared"
+        raise RuntimeError(message)
+    return len(source) > 0 and source.row_of(source.key_at(0)) is not None
+
+
+async def _work(app: Console) -> float:
+    """CPU while the console shows a job with 1,000 results a second, less what making them up costs."""
+    if app.running is None:
+        message = "the console has no core"
+        raise RuntimeError(message)
+    alone = await share_of_a_core(_report(Work("alone")))
+    shown = await share_of_a_core(app.running.perform(Work("benchmark"), _report))
+    return shown - alone
+
+
+async def _report(work: Work) -> None:
+    """Tell of as many users as a fast server answers for, evenly."""
+    clock = asyncio.get_running_loop().time
+    work.stage("applying", _RESULTS * _SECONDS)
+    work.job(1)
+    begun = clock()
+    for number in range(_RESULTS * _SECONDS):
+        user_id = UserId(str(number + 1))
+        work.begun(user_id)
+        work.ended(Result(user_id, Outcome.UPDATED))
+        work.advance()
+        if number % 10 == 9:
+            await asyncio.sleep(max(0.0, begun + number / _RESULTS - clock()))
+
+
+if __name__ == "__main__":
+    spare_the_collector()
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        print(json.dumps(asdict(runner.run(_measure(float(sys.argv[1]), sys.argv[2])))))

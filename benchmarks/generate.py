@@ -1,0 +1,70 @@
+"""Tokens for users who have accounts and no tokens, beside the same calls made one at a time."""
+
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from benchmarks.first_sync import users
+from benchmarks.peers import tokens_one_at_a_time
+from benchmarks.stage import add_users, core_for, settings_for, simulator
+from benchmarks.table import Figure, middle
+from mmconsole.config import Settings
+from mmconsole.core import Core
+from mmconsole.database import Snapshot, Transaction, open_database
+from mmconsole.domain.filters import parse
+from mmconsole.domain.token_plans import Act
+from mmconsole.domain.tokens import Health, TokenRecord
+from mmconsole.secrets import seal_keys
+from mmconsole.services.sync import SyncRequest
+from mmconsole.services.token_life import TokenRequest
+
+_TURNS = 5
+
+
+async def beside_a_loop(count: int, *, latency: float = 0.0) -> Figure:
+    """Both in turn, five times; the middle ratio counts. Journal, database and sealing are ours alone."""
+    keys = seal_keys.in_memory()
+    sequential, ours = [], []
+    with simulator(latency=latency) as server, tempfile.TemporaryDirectory() as folder:
+        settings = settings_for(server, Path(folder))
+        await add_users(settings, users(count))
+        async with core_for(settings, server, keys) as core:
+            await core.sync.run(SyncRequest())
+        for _ in range(_TURNS):
+            accounts = await _without_tokens(settings)
+            sequential.append(tokens_one_at_a_time(server, accounts))
+            async with core_for(settings, server, keys) as core:
+                ours.append(await _generate(core, count))
+    what = f"generate {count:,} tokens" + (f", {latency * 1000:.0f} ms away" if latency else "")
+    rates = f"{count / median(ours):,.0f} tokens/s : {count / median(sequential):,.0f}"
+    return Figure(what, "httpx, one at a time", rates, f"{middle(ours, sequential):.1f}", "≥ 3")
+
+
+async def _generate(core: Core, count: int) -> float:
+    began = time.perf_counter()
+    summary = await core.tokens.run(TokenRequest(Act.GENERATE, wanted=parse("status:missing")))
+    seconds = time.perf_counter() - began
+    if summary.counts["token generated"] != count:
+        message = f"generating {count} tokens ended with {dict(summary.counts)}, {summary.listed[:3]}"
+        raise RuntimeError(message)
+    return seconds
+
+
+async def _without_tokens(settings: Settings) -> list[str]:
+    """Forget all tokens. Returns the accounts."""
+    async with open_database(settings) as database:
+        records = await database.read(_all)
+        await database.write(partial(_forget, records=records))
+    return [record.account_id or "" for record in records]
+
+
+def _all(db: Snapshot) -> list[TokenRecord]:
+    return db.tokens.page(None, 10_000_000)
+
+
+def _forget(tx: Transaction, *, records: list[TokenRecord]) -> None:
+    for record in records:
+        tx.roster.store(record.user_id, envelope=None)
+        tx.tokens.save(TokenRecord(record.user_id, record.account_id, health=Health.MISSING))
