@@ -35,6 +35,7 @@ from mmconsole.tui.privacy import mask_within
 from mmconsole.tui.reader import Reader
 from mmconsole.tui.running import Running
 from mmconsole.tui.session import Crashing
+from mmconsole.tui.style_cache import share_border_colours
 from mmconsole.tui.users_pane import UsersPane
 from mmconsole.tui.views import SavedViews
 from mmconsole.tui.virtual_table import VirtualTable
@@ -87,6 +88,7 @@ class Console(Crashing, inherit_bindings=False):
     ) -> None:
         """`obstacle` is what to do when the database has not been prepared."""
         super().__init__(driver_class=TerminalDriver)
+        share_border_colours()
         self.settings: Settings | None = None
         self.keys = keymap("vim")
         self.known = Known()

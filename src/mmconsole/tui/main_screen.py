@@ -1,10 +1,9 @@
 """The one screen of the console: panes and frame, arranged by its size."""
 
 from textual import on
-from textual._styles_cache import StylesCache
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.events import DescendantFocus, Resize, ScreenResume
+from textual.events import DescendantFocus, Resize
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
@@ -131,11 +130,6 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def on_resize(self, _: Resize) -> None:
         self.arrange_parts()
         self.post_message(StateChanged())
-
-    @on(ScreenResume)
-    def _alone_again(self) -> None:
-        # A cache of Textual 8.2 holds the last thousand widgets, closed ones too, and all that was drawn of them.
-        StylesCache.get_inner_outer.cache_clear()
 
     @on(DescendantFocus)
     def _entered(self, event: DescendantFocus) -> None:
