@@ -82,17 +82,19 @@ class Server:
         token = await asyncio.to_thread(self._load_token, self._settings)
         if warning := admin_token.place(self._settings).warning:
             self._warn(warning)
-        client = await self._stack.enter_async_context(
-            open_client(
-                url,
-                token,
-                timeout=values.timeout,
-                max_concurrency=values.max_concurrency,
-                allow_http=values.allow_http,
-                on_diagnostic=self.heard,
-            )
+        opening = open_client(
+            url,
+            token,
+            timeout=values.timeout,
+            max_concurrency=values.max_concurrency,
+            allow_http=values.allow_http,
+            on_diagnostic=self.heard,
         )
-        await self._check(client)
+        async with AsyncExitStack() as opened:
+            client = await opened.enter_async_context(opening)
+            await self._check(client)
+            # Only now: a server that is away is asked again and again, and each client would stay until the end.
+            self._stack = opened.pop_all()
         return client
 
     async def _check(self, client: "MattermostClient") -> None:
