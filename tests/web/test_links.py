@@ -71,6 +71,12 @@ async def test_the_address_is_the_one_of_the_settings_whatever_the_request_says(
     assert answer.json()["url"].startswith(f"{HOST}/")
 
 
+async def test_a_slash_too_many_sends_no_ticket_to_the_host_that_the_request_names(site: "Site") -> None:
+    answer = await site.browser().get(f"{REDIRECT}/?ticket=abc", headers={"host": "evil.example"})
+
+    assert (answer.status_code, answer.headers.get("location")) == (404, None)
+
+
 async def test_a_click_on_a_page_of_this_site_signs_in_at_once(site: "Site", ann: str) -> None:
     url = await site.link(ann)
 

@@ -33,7 +33,10 @@ def make_app(gateway: Gateway, shared: Shared | None = None, *, body_within: flo
     settings = gateway.settings
     shared = shared or Shared.of(settings)
     door = Door(gateway, shared.rates)
-    app = _Described(title="mmconsole", redoc_url=None, docs_url=None, openapi_url="/openapi.json")
+    # A path with a slash too many would be sent, with its ticket, to whatever host the request itself names.
+    app = _Described(
+        title="mmconsole", redoc_url=None, docs_url=None, openapi_url="/openapi.json", redirect_slashes=False
+    )
     app.add_route("/docs", docs_page(app.openapi), methods=["GET"], include_in_schema=False)
     for router in (links.routes(gateway, door), calls.routes(gateway, door), probes.routes(gateway, shared.metrics)):
         # Routers that are included are asked twice for each request.
