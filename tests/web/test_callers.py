@@ -140,6 +140,14 @@ async def test_a_sanctum_token_gets_its_own_user_a_link(open_site: "OpenSite") -
     assert [another.status_code, sync.status_code] == [403, 403]
 
 
+async def test_a_sanctum_token_of_endless_digits_is_none(open_site: "OpenSite") -> None:
+    site = await open_site(sanctum__enabled=True)
+
+    answer = await site.ask("GET", LINK, key=f"{'9' * 5_000}|plain")
+
+    assert answer.status_code == 401
+
+
 @pytest.mark.parametrize(
     "columns",
     [

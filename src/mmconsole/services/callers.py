@@ -28,6 +28,8 @@ _A_JWT: Final = 2
 """Dots in one."""
 _ABILITIES: Final = frozenset({"*", "mattermost"})
 _LARGEST_ID: Final = 2**63
+_DIGITS: Final = 19
+"""In the largest id. Python itself turns no text of thousands of them into a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ class Callers:
 
     async def _by_sanctum(self, text: str) -> Caller:
         number, _, plain = text.partition("|")
-        if not (number.isascii() and number.isdecimal()) or int(number) >= _LARGEST_ID:
+        if not (number.isascii() and number.isdecimal()) or len(number) > _DIGITS or int(number) >= _LARGEST_ID:
             raise NotAuthenticated
         table = self._settings.sanctum.table
         row = await self._database.read(lambda db: db.callers.sanctum(int(number), table=table))
