@@ -380,6 +380,18 @@ async def test_a_proxy_names_the_user_if_it_knows_the_secret(open_site: "OpenSit
     assert [answer.status_code for answer in answers] == [200, 401, 401, 401, 401]
 
 
+async def test_a_proxy_that_adds_its_header_to_the_clients_own_is_not_believed(
+    open_site: "OpenSite", by_proxy: dict[str, Any]
+) -> None:
+    site = await open_site(**by_proxy)
+    ann, bo = await site.synced(), await site.synced("bo@example.org")
+    headers = [("x-remote-user", bo), ("x-remote-user", ann), ("x-mmconsole-proxy-secret", PROXY)]
+
+    answer = await site.browser(address="192.0.2.1").get(LINK, headers=headers)
+
+    assert answer.status_code == 401
+
+
 async def test_without_the_setting_the_header_says_nothing(site: "Site", ann: str) -> None:
     headers = {"x-remote-user": ann, "x-mmconsole-proxy-secret": ""}
 

@@ -1,5 +1,6 @@
 """Who is let in: callers are recognised and counted, and nobody else learns anything."""
 
+from collections import Counter
 from typing import Final
 
 from starlette.requests import Request
@@ -68,4 +69,11 @@ class Door:
     def _presented(self, request: Request, origin: Origin) -> Presented:
         kind, _, value = request.headers.get("authorization", "").partition(" ")
         bearer = Secret(value.strip()) if kind.lower() == "bearer" and value.strip() else None
-        return Presented(bearer, dict(request.headers) if self._by_header and origin.by_proxy else None)
+        return Presented(bearer, _said_once(request) if self._by_header and origin.by_proxy else None)
+
+
+def _said_once(request: Request) -> dict[str, str]:
+    """The headers, but for those with several lines: of two that name a user, one may be the client's own."""
+    headers = request.headers
+    counts = Counter(headers.keys())
+    return {name: headers[name] for name, count in counts.items() if count == 1}
