@@ -148,6 +148,15 @@ async def test_an_address_is_what_a_trusted_proxy_says(
     assert rows == [(f"from {counted}",)]
 
 
+async def test_a_proxy_may_add_the_address_on_a_line_of_its_own(site: "Site", ann: str) -> None:
+    url = await site.link(ann)
+    lines = [("x-forwarded-for", "198.51.100.1"), ("x-forwarded-for", "203.0.113.5")]
+    await site.browser(address="127.0.0.1").get(url, headers=[*A_CLICK.items(), *lines])
+
+    rows = site.world.sql("SELECT detail FROM mmconsole_activity WHERE verb = 'link redeemed'")
+    assert rows == [("from 203.0.113.5",)]
+
+
 async def test_a_body_has_64_kib(site: "Site") -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:

@@ -34,7 +34,9 @@ def origin_of(request: Request, *, trusted: tuple[str, ...]) -> Origin:
     believed = peer == SOCKET or _is_among(peer, trusted)
     if not forwarded:
         return Origin(peer, believed, peer == SOCKET or _is_this_machine(peer))
-    address = _told(request.headers.get("x-forwarded-for", ""), trusted) if believed else None
+    # A proxy may add a line of its own behind the client's, which together are one list.
+    lines = request.headers.getlist("x-forwarded-for")
+    address = _told(",".join(lines), trusted) if believed else None
     return Origin(address or peer, believed, local=False)
 
 
