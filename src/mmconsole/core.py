@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mmconsole.services.resumption import Resumption
     from mmconsole.services.rotation import Rotation
     from mmconsole.services.server import Server
+    from mmconsole.services.standings import Standings
     from mmconsole.services.storage import Storage
     from mmconsole.services.sync import Sync
     from mmconsole.services.token_life import TokenLife
@@ -136,6 +137,12 @@ class Core:
         from mmconsole.services.overview import Overview
 
         return Overview(self.settings, self._database)
+
+    @cached_property
+    def standings(self) -> "Standings":
+        from mmconsole.services.standings import Standings
+
+        return Standings(self.server)
 
     @cached_property
     def sync(self) -> "Sync":

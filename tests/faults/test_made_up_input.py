@@ -220,6 +220,7 @@ CALLS: dict[str, Callable[[MattermostClient], Awaitable[Any]]] = {
     "me": lambda client: client.me(Secret("u" * 26)),
     "my teams": lambda client: client.my_teams(Secret("u" * 26)),
     "account": lambda client: client.find_account(A),
+    "teams of": lambda client: client.teams_of(A),
     "by e-mail": lambda client: client.find_account_by_email("ann@x.test"),
     "by ids": lambda client: client.accounts_by_ids([A], since=1),
     "tokens": lambda client: client.tokens_page(0),

@@ -1,5 +1,6 @@
 """A console over a real database of made-up people, with a clock that stands still and nothing that moves."""
 
+import math
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
@@ -126,7 +127,9 @@ def _work(tx: Transaction) -> None:
 
 
 class Watched(Console):
-    """A console that can be looked at."""
+    """A console that can be looked at, and does not look closer by itself."""
+
+    CURSOR_RESTS = math.inf
 
     def look(self) -> None:
         """Read at once what is read now and then."""

@@ -66,6 +66,12 @@ class ActivityRepository:
         row = self._connection.row(statement, (user_id, verb))
         return moment_or_none(row[0]) if row else None
 
+    def newest(self, user_id: UserId, verb: str) -> Activity | None:
+        """The last time this happened to a user; None for never."""
+        statement = f"{_SELECT} WHERE user_id = ? AND verb = ? ORDER BY id DESC LIMIT 1"
+        row = self._connection.row(statement, (user_id, verb))
+        return _activity_of(row) if row else None
+
     def last_id(self) -> int:
         """The number of the newest row; 0 when there is none."""
         return self._connection.number("SELECT MAX(id) FROM mmconsole_activity")

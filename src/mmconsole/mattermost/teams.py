@@ -10,6 +10,7 @@ from mmconsole.mattermost.routes import Effect, Route
 
 _ONE: Final = Route("GET", "/teams/{team_id}", schemas.TEAM)
 _BY_NAME: Final = Route("GET", "/teams/name/{name}", schemas.TEAM)
+_OF_ACCOUNT: Final = Route("GET", "/users/{user_id}/teams", schemas.TEAMS)
 _SIZE: Final = Route("GET", "/teams/{team_id}/stats", schemas.TEAM_STATS)
 _JOIN: Final = Route("POST", "/teams/{team_id}/members", schemas.TEAM_MEMBER, Effect.AGAIN)
 _MEMBERS: Final = Route("POST", "/teams/{team_id}/members/ids", schemas.TEAM_MEMBERS)
@@ -26,6 +27,10 @@ class TeamCalls:
         """A team by the name in its address. Raises NotFound."""
         wanted = name.lower()
         return schemas.team_of(await self._exchange.ask(_BY_NAME, wanted, about=lambda row: row.name == wanted))
+
+    async def teams_of(self, account_id: AccountId) -> tuple[Team, ...]:
+        """The teams an account is in. Raises NotFound."""
+        return tuple(map(schemas.team_of, await self._exchange.ask(_OF_ACCOUNT, account_id)))
 
     async def team_size(self, team_id: TeamId) -> int:
         """How many active members a team has. Raises NotFound."""

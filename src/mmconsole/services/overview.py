@@ -6,11 +6,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from mmconsole.config import Settings
-from mmconsole.database import Database, Snapshot
+from mmconsole.database import Database, Job, Snapshot
+from mmconsole.domain.activity import Activity
 from mmconsole.domain.filters import NO_TEAMS, Filter, Order, Teams
 from mmconsole.domain.health import BROKEN, AsOf, status_of
+from mmconsole.domain.plans import Outcome
 from mmconsole.domain.tokens import Health, TokenRecord
 from mmconsole.domain.users import User, UserId
+from mmconsole.secrets.forms import form_of, seal_key_of
 
 EVERYBODY: Final = Filter()
 _PAGE: Final = 1_000
@@ -51,6 +54,20 @@ class ListedUser:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a user's token is kept, and who made it. The token itself is no part of it."""
+
+    form: str = ""
+    """`sealed`, `laravel`, `plain` or `unknown`, by the look of what is stored; empty when nothing is."""
+    key_id: str = ""
+    """The seal key that the envelope names."""
+    made: Activity | None = None
+    """How the token came about that we remember; None where the log does not tell."""
+    job: Job | None = None
+    """In which job."""
+
+
+@dataclass(frozen=True, slots=True)
 class Glance:
     """Everything at once, as of one moment."""
 
@@ -88,6 +105,9 @@ class Overview:
             ListedUser(user, record or TokenRecord(user.id), status_of(user, record, as_of)) for user, record in found
         ]
 
+    async def origin(self, user_id: UserId) -> Origin:
+        return await self._database.read(lambda db: _origin(db, user_id))
+
     async def all(self, wanted: Filter = EVERYBODY) -> AsyncIterator[ListedUser]:
         """Everybody whom a filter means, in the order of the users table; read in pages. Raises BadFilter."""
         ids = await self.ids(wanted, order=Order())
@@ -103,6 +123,19 @@ class Overview:
     async def glance(self) -> Glance:
         as_of = self._settings.as_of(self._now())
         return await self._database.read(lambda db: _glance(db, as_of))
+
+
+def _origin(db: Snapshot, user_id: UserId) -> Origin:
+    held, record = db.roster.envelope(user_id), db.tokens.find(user_id)
+    made = db.activity.newest(user_id, Outcome.GENERATED) if record is not None and record.token_id else None
+    if made is not None and record is not None and made.detail != f"token {record.token_id}":
+        made = None
+    return Origin(
+        form=str(form_of(held) or "unknown") if held else "",
+        key_id=seal_key_of(held or ""),
+        made=made,
+        job=db.jobs.find(made.job_id) if made is not None and made.job_id is not None else None,
+    )
 
 
 def _glance(db: Snapshot, as_of: AsOf) -> Glance:

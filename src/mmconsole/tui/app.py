@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from mmconsole.core import Core
     from mmconsole.services.job_desk import KnownJob
     from mmconsole.tui.at_hand import AtHand, Profiles
+    from mmconsole.tui.closer_look import CloserLook
     from mmconsole.tui.commands import Offer
     from mmconsole.tui.jobs_pane import JobsPane
     from mmconsole.tui.key_bar import KeyBar
@@ -71,6 +72,8 @@ class Console(Crashing, inherit_bindings=False):
     BINDINGS: ClassVar = bindings_of(Pane.EVERYWHERE)
     ENABLE_COMMAND_PALETTE = False
     TITLE = "mmconsole"
+    CURSOR_RESTS: float = 0.4
+    """Seconds after which somebody looks at a user, and does not pass by."""
 
     def __init__(  # noqa: PLR0913 - what a face is given, each by its name
         self,
@@ -112,6 +115,7 @@ class Console(Crashing, inherit_bindings=False):
         self._signs = themes.PlainSigns(enabled=not themes.speaks_unicode())
         self._stands = False
         self._orders: Orders | None = None
+        self._closer_look: CloserLook | None = None
         self._interrupted_at = 0.0
         for name in themes.THEMES:
             self.register_theme(themes.theme(name))
@@ -233,6 +237,7 @@ class Console(Crashing, inherit_bindings=False):
         self._begin(core)
 
     def _begin(self, core: "Core") -> None:
+        from mmconsole.tui.closer_look import CloserLook  # noqa: PLC0415 - as below
         from mmconsole.tui.ground import Ground  # noqa: PLC0415 - the services, which the core has imported by now
         from mmconsole.tui.orders import Orders  # noqa: PLC0415
 
@@ -241,6 +246,7 @@ class Console(Crashing, inherit_bindings=False):
         self.running = Running(core, desk, now=self.now)
         self.reader = Reader(self, core)
         self._orders = Orders(Ground(core, self.running, self.permission, desk))
+        self._closer_look = CloserLook(self, core)
         self.picture.draw()
         self.reader.start()
         self.set_interval(_PAINT_EVERY, self._paint)
@@ -285,12 +291,16 @@ class Console(Crashing, inherit_bindings=False):
             self.picture.tell_job_line()
             self.reader.look_at_jobs()
         self.picture.tell_clock()
+        if self._closer_look is not None:
+            self._closer_look.tick()
 
     def work_ended(self, work: "Work") -> None:
         """A run of ours is over: whoever it was about is read anew, and painted at once, changed or not."""
         about = {*work.users, *work.touched, *work.troubles}
         self.users.table().update_rows(about)
         self.picture.draw()
+        if self._closer_look is not None:
+            self._closer_look.again(about)
         if self.reader is not None:
             self.reader.refresh(about)
             self.reader.recount()
@@ -463,6 +473,8 @@ class Console(Crashing, inherit_bindings=False):
 
     def do_reload(self) -> None:
         self._read_views()
+        if self._closer_look is not None:
+            self._closer_look.anew()
         if self.reader is not None:
             self.reader.forget()
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rich.style import Style
 from rich.text import Text
@@ -21,11 +22,16 @@ from mmconsole.tui.work import Trouble
 
 if TYPE_CHECKING:
     from mmconsole.services.overview import ListedUser
+    from mmconsole.tui.closer_look import Closer
 
 _LABEL: Final = 13
 _SHORT: Final = 4
 """Lines below which only the most important is said."""
 _MAKING: Final = tuple(Making)
+_WAITING: Final = "…"
+_NAMED: Final = 5
+"""Roles and teams that are named; the rest is counted."""
+_FORMS: Final = {"plain": "plain, in the open", "laravel": "as Laravel encrypts", "unknown": "in no known form"}
 NEXT: Final = {
     Health.OK: "The token works; there is nothing to do.",
     Health.EXPIRING: "It ends soon; a new one is made before the old one goes.",
@@ -73,6 +79,21 @@ Way = tuple[str, str, str]
 """A key, its verb, and what it comes to for this user; empty where it does not help."""
 
 
+class Rank(IntEnum):
+    """What is left out first where there is too little room: the highest."""
+
+    NEEDED = 0
+    USEFUL = 1
+    TOLD_ELSEWHERE = 2
+    AIR = 3
+
+
+class Fact(NamedTuple):
+    name: str
+    value: str
+    rank: Rank = Rank.NEEDED
+
+
 @dataclass(frozen=True, slots=True)
 class Doing:
     """What goes on for a user, or why the last thing that was tried did not succeed."""
@@ -118,13 +139,14 @@ class DetailPane(Widget):
         self._told: tuple[object, ...] | None = None
         self._doing: Doing | None = None
         self._ways: Sequence[Way] = ()
+        self._closer: Closer | None = None
 
     @property
     def short(self) -> bool:
         """Whether it is seen as three lines below the table."""
         return self.display and self.size.height < _SHORT
 
-    def tell(
+    def tell(  # noqa: PLR0913 - all that it draws
         self,
         listed: "ListedUser | None",
         *,
@@ -132,10 +154,12 @@ class DetailPane(Widget):
         masked: bool,
         doing: Doing | None = None,
         ways: Sequence[Way] = (),
+        closer: "Closer | None" = None,
     ) -> None:
-        told = listed, now.replace(second=0, microsecond=0), masked, doing, ways
+        """`closer` is what was looked up besides; None while that was not done."""
+        told = listed, now.replace(second=0, microsecond=0), masked, doing, ways, closer
         if told != self._told:
-            self._told, self._now, self._ways = told, now, ways
+            self._told, self._now, self._ways, self._closer = told, now, ways, closer
             self._listed, self._masked, self._doing = listed, masked, doing
             self.refresh()
 
@@ -180,57 +204,125 @@ class DetailPane(Widget):
         return line
 
     def _whole(self, listed: "ListedUser", now: datetime, width: int) -> Text:
-        text = Text(no_wrap=True, overflow="crop")
-        text.append(rule(self._who(listed), "enter hides", width), style=self._style("label"))
-        for name, value in self._facts(listed, now):
-            tone = TONES[value[0]] if name == "Status" else ""
-            for n, line in enumerate(_wrapped(harmless(value), width - _LABEL - 1)):
-                text.append("\n").append(fitted("" if n else f" {name}", _LABEL), style=self._style("label"))
-                text.append(fitted(line, width - _LABEL), style=self._style(tone) if tone else "")
-        text.append("\n\n")
-        if self._doing is not None:
-            text.append_text(self._goes_on(self._doing, width))
-        text.append(" Next step\n", style=self._style("label"))
-        for line in _wrapped(NEXT[listed.status], width - 3):
-            text.append(f"   {line}\n")
+        lines = [(Rank.NEEDED, Text(rule(self._who(listed), "enter hides", width), style=self._style("label")))]
+        for fact in self._facts(listed, now):
+            lines += [(fact.rank, line) for line in self._fact(fact, width)]
+        lines += self._goes_on(self._doing, width) if self._doing is not None else []
+        lines += self._next_steps(listed, width)
+        return Text("\n", no_wrap=True, overflow="crop").join(_fitting(lines, self.size.height))
+
+    def _fact(self, fact: Fact, width: int) -> list[Text]:
+        label, tone = self._style("label"), self._style(TONES[fact.value[0]]) if fact.name == "Status" else Style()
+        return [
+            Text.assemble((fitted("" if n else f" {fact.name}", _LABEL), label), (fitted(line, width - _LABEL), tone))
+            for n, line in enumerate(_wrapped(harmless(fact.value), width - _LABEL - 1))
+        ]
+
+    def _next_steps(self, listed: "ListedUser", width: int) -> list[tuple[Rank, Text]]:
+        lines = [(Rank.AIR, Text()), (Rank.NEEDED, Text(" Next step", style=self._style("label")))]
+        lines += [(Rank.USEFUL, Text(f"   {line}")) for line in _wrapped(NEXT[listed.status], width - 3)]
         for key, _, words in self._ways:
             for n, line in enumerate(_wrapped(words, width - 5 - len(key)) if words else ()):
-                text.append(f"   {' ' * len(key) if n else key}", style=self._style("key")).append(f"  {line}\n")
-        return text
+                start = f"   {' ' * len(key) if n else key}"
+                lines.append((Rank.NEEDED, Text.assemble((start, self._style("key")), f"  {line}")))
+        return lines
 
-    def _goes_on(self, doing: Doing, width: int) -> Text:
-        text = Text()
+    def _goes_on(self, doing: Doing, width: int) -> list[tuple[Rank, Text]]:
+        lines = [Text()]
         if doing.steps is not None:
-            text.append(" At work\n", style=self._style("label"))
-            for mark, word in doing.ticks():
-                text.append(f"   {mark} {word}\n", style=self._style(TONES[mark]))
+            lines.append(Text(" At work", style=self._style("label")))
+            lines += [Text(f"   {mark} {word}", style=self._style(TONES[mark])) for mark, word in doing.ticks()]
         elif doing.trouble is not None:
-            text.append(" Last try\n", style=self._style("label"))
-            for line in _wrapped(mask_within(doing.trouble_words(), hidden=self._masked), width - 3):
-                text.append(f"   {harmless(line)}\n", style=self._style("bad"))
-        return text.append("\n")
+            lines.append(Text(" Last try", style=self._style("label")))
+            words = _wrapped(mask_within(doing.trouble_words(), hidden=self._masked), width - 3)
+            lines += [Text(f"   {harmless(line)}", style=self._style("bad")) for line in words]
+        return [(Rank.NEEDED, line) for line in lines]
 
-    def _facts(self, listed: "ListedUser", now: datetime) -> list[tuple[str, str]]:
+    def _facts(self, listed: "ListedUser", now: datetime) -> list[Fact]:
         user, record = listed.user, listed.record
         verified = "" if user.email_verified else "  (not verified)"
         email = f"{mask(user.email, hidden=self._masked)}{verified}" if user.email else "none"
+        why = mask_within(explained(listed, now), hidden=self._masked)
+        name = mask(name_of(user), hidden=self._masked)
+        return [
+            Fact("Status", self._status(listed)),
+            *([Fact("Why", why)] if why else []),
+            Fact("User", user.id, Rank.TOLD_ELSEWHERE),
+            *([Fact("Name", name, Rank.USEFUL)] if name else []),
+            Fact("Email", email),
+            Fact("Account", record.account_id or "none"),
+            *(self._standing(now) if record.account_id else []),
+            Fact("", "", Rank.AIR),
+            *self._token(listed, now),
+        ]
+
+    def _token(self, listed: "ListedUser", now: datetime) -> list[Fact]:
+        record = listed.record
+        checked = f"{day(record.checked_at)}  ({ago(record.checked_at, now)})" if record.checked_at else NONE
+        if record.token_id is None:
+            return [Fact("Token", "none"), Fact("Last check", checked), *self._stored()]
         ends = f"{day(record.expires_at)}  ({distance(record.expires_at, now)})" if record.expires_at else "never"
         return [
-            ("Status", self._status(listed)),
-            ("Why", mask_within(explained(listed, now), hidden=self._masked) or NONE),
-            ("User", user.id),
-            ("Name", mask(name_of(user), hidden=self._masked) or NONE),
-            ("Email", email),
-            ("Account", record.account_id or "none"),
-            ("", ""),
-            ("Token", f"{record.token_id}  (its id)" if record.token_id else "none"),
-            ("Made", day(record.created_at)),
-            ("Ends", ends if record.token_id else NONE),
-            ("Last check", f"{day(record.checked_at)}  ({ago(record.checked_at, now)})" if record.checked_at else NONE),
+            Fact("Token id", record.token_id),
+            Fact("Made", self._made(listed)),
+            Fact("Ends", ends),
+            Fact("Last check", checked),
+            *self._stored(),
+        ]
+
+    def _made(self, listed: "ListedUser") -> str:
+        """`2026-01-04 by sync (job 12)`, as far as the log goes back."""
+        origin = self._closer.origin if self._closer is not None else None
+        if origin is None or origin.made is None:
+            return day(listed.record.created_at)
+        by = f"{origin.job.kind} (job {origin.job.id})" if origin.job is not None else origin.made.actor
+        return f"{day(listed.record.created_at)[: len('2026-01-04')]} by {by}"
+
+    def _stored(self) -> list[Fact]:
+        """In which form the token stands in the application's table, by its look alone."""
+        origin = self._closer.origin if self._closer is not None else None
+        if origin is None:
+            return [Fact("Stored in", _WAITING)]
+        if origin.form == "sealed":
+            return [Fact("Stored in", f"sealed, key {origin.key_id}")]
+        return [Fact("Stored in", _FORMS.get(origin.form, "nothing is stored"))]
+
+    def _standing(self, now: datetime) -> list[Fact]:
+        """What only the server knows, with its age once it has one."""
+        closer = self._closer
+        if closer is None or (closer.standing is None and closer.asking):
+            return [Fact("Roles", _WAITING), Fact("Teams", _WAITING)]
+        if closer.trouble:
+            why = mask_within(closer.trouble, hidden=self._masked)
+            return [Fact("Roles", f"? {why}"), Fact("Teams", "?")]
+        if closer.standing is None:
+            return [Fact("Roles", "? not asked yet"), Fact("Teams", "?")]
+        age = ago(closer.standing.asked_at, now)
+        teams = _some(closer.standing.teams)
+        return [
+            Fact("Roles", _some(closer.standing.roles)),
+            Fact("Teams", teams if age == "now" else f"{teams}  ({age})"),
         ]
 
     def _style(self, tone: str) -> Style:
         return self.get_component_rich_style(f"detail-pane--{tone}", partial=True)
+
+
+def _fitting(lines: Sequence[tuple[Rank, Text]], height: int) -> list[Text]:
+    """As many lines as there are; where they are too many, what matters least goes first, from below."""
+    kept = list(lines)
+    for rank in sorted(Rank, reverse=True)[:-1]:
+        for place in reversed([n for n, (own, _) in enumerate(kept) if own is rank]):
+            if len(kept) <= height:
+                break
+            del kept[place]
+    return [line for _, line in kept[:height]]
+
+
+def _some(names: Sequence[str]) -> str:
+    """`eng, ops and 7 more`."""
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}" or "none"
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -35,7 +35,9 @@ def rule(left: str, right: str, width: int) -> str:
     start = f"{LINE} {left} " if left else ""
     end = f" {right} {LINE}" if right else ""
     if width_of(start) + width_of(end) > width:
-        return fitted(start if left else end, width)
+        start, end = (start, "") if left else ("", end)
+    if width_of(start) + width_of(end) > width:
+        return fitted(start or end, width)
     return start + LINE * (width - width_of(start) - width_of(end)) + end
 
 

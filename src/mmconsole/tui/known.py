@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mmconsole.domain.filters import Teams
     from mmconsole.services.job_desk import KnownJob
     from mmconsole.services.overview import Glance
+    from mmconsole.tui.closer_look import Closer
     from mmconsole.tui.log_view import LogLine
 
 
@@ -37,4 +38,6 @@ class Known:
     """Who is in the teams that a filter has asked for."""
     view_counts: Mapping[Filter, int] = field(default_factory=dict)
     """Users of saved views that the counts by status do not tell."""
+    closer: "Closer | None" = None
+    """What was looked up for the user the cursor rests on, or rested on last."""
     last_event: "LogLine | None" = None

@@ -128,7 +128,15 @@ class Picture:
         listed = console.seen.find(key) if console.seen is not None and key is not None else None
         doing = self._doing(key) if key is not None else None
         ways = self._ways(listed) if listed is not None else ()
-        console.main.detail.tell(listed, now=console.now(), masked=console.masked, doing=doing, ways=ways)
+        closer = console.known.closer
+        console.main.detail.tell(
+            listed,
+            now=console.now(),
+            masked=console.masked,
+            doing=doing,
+            ways=ways,
+            closer=closer if closer is not None and closer.user_id == key else None,
+        )
 
     def _ways(self, listed: "ListedUser") -> tuple[Way, ...]:
         """What can be done for a user on the server: the key, its verb and what it comes to."""

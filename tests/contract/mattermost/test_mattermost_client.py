@@ -194,6 +194,7 @@ async def test_a_team_is_joined_once_or_twice(client: MattermostClient, ann: Acc
     await client.join_team(team.id, ann.id)
 
     assert await client.team_members(team.id, [ann.id, NOBODY]) == {ann.id}
+    assert [one.id for one in await client.teams_of(ann.id)] == [team.id]
 
 
 async def test_a_team_that_does_not_exist_is_not_found(client: MattermostClient) -> None:
