@@ -2,8 +2,8 @@
 
     MmconsoleError                      1
     ├── UsageError                      2
+    │   ├── BadFilter
     │   └── LinksUnnamed
-    │   └── BadFilter
     ├── SettingsError                   2
     │   ├── UnreadableSettings
     │   ├── UnknownSetting
@@ -107,6 +107,7 @@
     ├── TokenStillWorks                 1
     ├── JobError                        1
     │   ├── JobUnknown
+    │   ├── NothingToUndo
     │   ├── JobEnded
     │   ├── NotResumable                2
     │   ├── ChunksLeft
