@@ -19,7 +19,7 @@ from mmconsole.domain.users import UserId
 from mmconsole.secrets import seal_keys
 from mmconsole.secrets.seal_keys import SealKeys
 from mmconsole.services.checks import CheckRequest
-from mmconsole.services.sync import SyncRequest
+from mmconsole.services.summary import SyncRequest
 
 AT_ONCE = 16
 

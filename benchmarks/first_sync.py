@@ -11,7 +11,7 @@ from benchmarks.peers import bare_loop, one_at_a_time
 from benchmarks.stage import Server, add_users, core_for, settings_for, simulator
 from benchmarks.table import Figure, middle
 from mmconsole.database import EmbeddedUser
-from mmconsole.services.sync import SyncRequest
+from mmconsole.services.summary import SyncRequest
 from mmconsole.simulator import capacity_seconds
 
 AT_ONCE = 16

@@ -17,7 +17,7 @@ from mmconsole.domain.filters import parse
 from mmconsole.domain.token_plans import Act
 from mmconsole.domain.tokens import Health, TokenRecord
 from mmconsole.secrets import seal_keys
-from mmconsole.services.sync import SyncRequest
+from mmconsole.services.summary import SyncRequest
 from mmconsole.services.token_life import TokenRequest
 
 _TURNS = 5

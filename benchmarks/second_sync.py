@@ -15,7 +15,7 @@ from benchmarks.table import Figure
 from mmconsole.config import Settings
 from mmconsole.database import open_database
 from mmconsole.services.look import BATCH
-from mmconsole.services.sync import SyncRequest
+from mmconsole.services.summary import SyncRequest
 
 _AGAIN = 4
 _MEASURE = "import asyncio, sys; from benchmarks.second_sync import in_this_process; in_this_process(*sys.argv[1:])"

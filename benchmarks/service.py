@@ -22,7 +22,7 @@ from mmconsole.config import Settings
 from mmconsole.database import open_database
 from mmconsole.domain.callers import Scope
 from mmconsole.secrets import seal_keys
-from mmconsole.services.sync import SyncRequest
+from mmconsole.services.summary import SyncRequest
 
 _RUNS: Final = 3
 _AT_ONCE: Final = 64

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from mmconsole.services.turns import Turns
     from mmconsole.services.unstored_tokens import UnstoredTokens
     from mmconsole.services.users import Users
-    from mmconsole.services.web_check import WebCheck
 
 # Each service is imported by who first asks for it: all of them take ten times what a command needs.
 # ruff: noqa: PLC0415
@@ -285,12 +284,6 @@ class Core:
         from mmconsole.services.callers import Callers
 
         return Callers(self.settings, self._database, actor=self._actor, now=_now)
-
-    @cached_property
-    def web_check(self) -> "WebCheck":
-        from mmconsole.services.web_check import WebCheck
-
-        return WebCheck(self.settings)
 
     @cached_property
     def gateway(self) -> Gateway:

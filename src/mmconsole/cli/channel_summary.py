@@ -4,7 +4,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
 from mmconsole.cli import output
@@ -16,6 +15,7 @@ from mmconsole.cli.summary import (
     named,
     together_or_apart,
 )
+from mmconsole.domain.accounts import moment_of
 from mmconsole.domain.channels import Channel, ChannelChange, Did
 from mmconsole.domain.plans import Outcome
 from mmconsole.errors import Interrupted
@@ -220,7 +220,7 @@ def document_of(channel: Channel) -> dict[str, Any]:
         "private": not channel.public,
         "archived": channel.archived,
         "purpose": channel.purpose,
-        "created_at": datetime.fromtimestamp(channel.create_at / 1000, UTC) if channel.create_at else None,
+        "created_at": moment_of(channel.create_at),
     }
 
 

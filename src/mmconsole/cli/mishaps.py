@@ -11,7 +11,6 @@ from mmconsole.database import Transaction, open_database
 from mmconsole.domain.filters import parse
 from mmconsole.domain.token_plans import Act
 from mmconsole.domain.tokens import Health, TokenRecord
-from mmconsole.services.applying import always
 from mmconsole.services.checks import CheckRequest
 from mmconsole.services.overview import ListedUser
 from mmconsole.services.token_life import TokenRequest
@@ -37,7 +36,7 @@ async def befall(core: Core, simulator: Simulator) -> None:
         simulator.state.set_active(simulator.state.users[one.record.account_id or ""], active=False)
     if withheld:
         # Nobody's name would mean everybody.
-        await core.tokens.run(TokenRequest(Act.REVOKE, tuple(one.user.id for one in withheld[:3])), confirm=always)
+        await core.tokens.run(TokenRequest(Act.REVOKE, tuple(one.user.id for one in withheld[:3])))
     await core.checks.run(CheckRequest(deep=True))
     ends = [*_with_ends(expired, start=-4), *_with_ends(ending, start=1)]
     async with open_database(core.settings) as database:

@@ -11,8 +11,9 @@ from mmconsole.core import Core
 from mmconsole.errors import Interrupted
 from mmconsole.secrets.forms import Form
 from mmconsole.services.restorage import Restored
-from mmconsole.services.rewrite import AT_ONCE, Rewritten, Stock, Watcher
+from mmconsole.services.rewrite import AT_ONCE, Rewritten, Stock
 from mmconsole.services.rotation import Rotated
+from mmconsole.services.summary import Progress
 
 SOME_FAILED: Final = 3
 SHOWN: Final = 20
@@ -24,14 +25,16 @@ T = TypeVar("T")
 async def restorage(core: Core, signals: Interrupts, to: Form, *, dry_run: bool, wait: bool) -> tuple[Restored, bool]:
     """How it ended, and whether a signal ended it."""
     if dry_run:
-        return await _watched(signals, lambda watcher: core.restorage.plan(to, watcher=watcher))
+        return await _watched(signals, lambda progress: core.restorage.plan(to, progress=progress))
     return await _watched(
-        signals, lambda watcher: core.restorage.run(to, wait=wait, watcher=watcher, stop=signals.stop)
+        signals, lambda progress: core.restorage.run(to, wait=wait, progress=progress, stop=signals.stop)
     )
 
 
 async def rotation(core: Core, signals: Interrupts, *, wait: bool) -> tuple[Rotated, bool]:
-    return await _watched(signals, lambda watcher: core.rotation.rotate(wait=wait, watcher=watcher, stop=signals.stop))
+    return await _watched(
+        signals, lambda progress: core.rotation.rotate(wait=wait, progress=progress, stop=signals.stop)
+    )
 
 
 def exit_code_of(done: Rewritten, *, interrupted: bool) -> int:
@@ -113,7 +116,7 @@ def _counts(done: Rewritten) -> Mapping[str, Any]:
 # ── watching ─────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _watched(signals: Interrupts, work: Callable[[Watcher], Awaitable[T]]) -> tuple[T, bool]:
+async def _watched(signals: Interrupts, work: Callable[[Progress], Awaitable[T]]) -> tuple[T, bool]:
     """What came of it, and whether a signal, or somebody in the database, ended it."""
     shown = watch()
     signals.say = shown.say

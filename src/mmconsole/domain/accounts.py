@@ -1,12 +1,18 @@
 """Accounts: people's users on the Mattermost server."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final, NewType
 
 AccountId = NewType("AccountId", str)
 TeamId = NewType("TeamId", str)
 
 ORDINARY_ROLES: Final = frozenset({"system_user", "system_guest", "system_user_access_token"})
+
+
+def moment_of(milliseconds: int) -> datetime | None:
+    """The server's milliseconds as a moment; None for its 0, which means never."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
 
 
 @dataclass(frozen=True, slots=True)

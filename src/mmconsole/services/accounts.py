@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from mmconsole.database import Transaction
@@ -12,7 +11,7 @@ from mmconsole.domain.accounts import Account, NewAccount
 from mmconsole.domain.plans import locale_of
 from mmconsole.domain.secrets import Secret
 from mmconsole.domain.text import fitting_name, legal_username, numbered_username
-from mmconsole.domain.tokens import Health, Intent, OperationId, TokenRecord
+from mmconsole.domain.tokens import Health, Intent, TokenRecord
 from mmconsole.domain.users import User, UserId
 from mmconsole.errors import (
     AnswerLost,
@@ -24,26 +23,13 @@ from mmconsole.errors import (
     UsernameTaken,
 )
 from mmconsole.secrets.passwords import random_password
-from mmconsole.services.changes import close_intent, open_intent, replace_intent
+from mmconsole.services.conflicts import StepConflict
+from mmconsole.services.intents import close_intent, is_of_its_time, new_operation, open_intent, replace_intent
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
 
 CONFIRM: Final = "if that account is theirs, say `sync USER --link-existing`"
-SETTLED_AFTER: Final = timedelta(seconds=360)
-"""A call that was under way when its process died may still act; after this it has not.
-
-It may have waited 300 s for a server that asked to slow down, and then as long as a slow one takes.
-"""
-CLOCK_SLACK: Final = timedelta(seconds=5)
 _NAME_TRIES: Final = 20
-
-
-class StepConflict(Exception):
-    """A rule said no right before the step. Its text is the reason and the cure, for people."""
-
-    def __init__(self, why: str, health: Health = Health.CONFLICT) -> None:
-        super().__init__(why)
-        self.health = health
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +110,8 @@ class Accounts:
         return MadeAccount(intent, account, client.last_request_id)
 
     async def _intend(self, user: User, name: str, run: Run) -> Intent:
-        operation = OperationId(secrets.token_hex(8))
-        intent = Intent(operation, user.id, "account", None, f"{name} {user.address}", await self._server.now())
+        text = f"{name} {user.address}"
+        intent = Intent(new_operation(), user.id, "account", None, text, await self._server.now())
         await run.write(open_intent(intent))
         return intent
 
@@ -154,9 +140,7 @@ class Accounts:
             return None
         if account.privileged or account.foreign:
             return None
-        made_at = moment_of(account.create_at)
-        earliest, latest = intent.opened_at - CLOCK_SLACK, intent.opened_at + SETTLED_AFTER
-        return account if made_at is not None and earliest <= made_at <= latest else None
+        return account if is_of_its_time(account.create_at, intent) else None
 
     async def link_made(self, made: MadeAccount, run: Run, *, then: Intent | None = None) -> TokenRecord:
         """Store the link to an account that an intent announced; `then` opens the next intent in the same breath."""
@@ -215,8 +199,3 @@ def linked_record(old: TokenRecord | None, user_id: UserId, account: Account) ->
         waiting_email="",
         deactivated_by_us=False,
     )
-
-
-def moment_of(milliseconds: int) -> datetime | None:
-    """The server's milliseconds as a moment; None for its 0, which means never."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None

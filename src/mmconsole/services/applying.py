@@ -16,7 +16,7 @@ from mmconsole.services.gate import Gate
 from mmconsole.services.jobs import Applier, Journal, Runner
 from mmconsole.services.leases import Lease
 from mmconsole.services.planning import Brief
-from mmconsole.services.recovery import Recovery
+from mmconsole.services.recovery import Recovered, Recovery
 from mmconsole.services.revocation import Revocations
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
@@ -24,11 +24,6 @@ from mmconsole.services.steps import Steps
 from mmconsole.services.storage import Storage
 from mmconsole.services.summary import Confirm, Progress, Summary
 from mmconsole.services.tokens import Tokens
-
-
-async def always(_summary: Summary) -> bool:
-    """For who need not be asked."""
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +70,16 @@ class Applying:
         """What every run does under its lease before anything else. Raises OtherServer."""
         await self._server.bind()
         await self._storage.refresh()
+
+    async def clear_up(self, lease: Lease) -> Recovered:
+        """Begin, and bring to an end what interrupted runs left. Raises OtherServer."""
+        await self.begin()
+        return await self.recovery.recover(self.run(lease))
+
+    async def foretell(self, summary: Summary, brief: Brief | None = None, *, removals: int | None) -> None:
+        """Complete a plan that is only shown: what it will cause, and what would stop it."""
+        summary.forecast = await self.forecast(summary, brief)
+        summary.would_stop = [fault async for fault in self.gate.obstacles(summary, removals=removals)]
 
     async def forecast(self, summary: Summary, brief: Brief | None = None) -> Forecast:
         """What a plan will cause; without a brief it is one that leaves accounts and teams alone."""

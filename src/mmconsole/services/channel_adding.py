@@ -52,10 +52,6 @@ ConfirmAdding = Callable[[Added], Awaitable[bool]]
 """Whether to go on: who is planned, and who is known to need nothing."""
 
 
-async def always(_added: Added) -> bool:
-    return True
-
-
 class ChannelAdding:
     def __init__(self, settings: Settings, database: Database, server: Server, storage: Storage, users: Users) -> None:
         self._settings = settings

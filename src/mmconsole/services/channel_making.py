@@ -19,11 +19,10 @@ from mmconsole.domain.channels import (
     mark,
     numbered_channel_name,
 )
-from mmconsole.domain.tokens import Intent, OperationId
+from mmconsole.domain.tokens import Intent
 from mmconsole.domain.users import UserId
 from mmconsole.errors import AnswerLost, ChannelHidden, ChannelNameTaken, ChannelTaken, Refused
-from mmconsole.services.accounts import CLOCK_SLACK, SETTLED_AFTER, moment_of
-from mmconsole.services.changes import close_intent, open_intent, replace_intent
+from mmconsole.services.intents import close_intent, is_of_its_time, new_operation, open_intent, replace_intent
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
 
@@ -198,15 +197,13 @@ class ChannelMaking:
         """
         if marker := _announced_by(intent).marker:
             return channel.purpose == marker
-        made_at = moment_of(channel.create_at)
-        earliest, latest = intent.opened_at - CLOCK_SLACK, intent.opened_at + SETTLED_AFTER
-        if made_at is None or not earliest <= made_at <= latest:
+        if not is_of_its_time(channel.create_at, intent):
             return False
         return channel.creator_id == (await (await self._server.client()).whoami()).id
 
     async def _announce(self, new: NewChannel, project_id: ProjectId, run: Run, *, instead_of: Intent | None) -> Intent:
         """The note of a channel that is about to be made under this name, durable before it is."""
-        operation = OperationId(secrets.token_hex(8))
+        operation = new_operation()
         installation = await self._database.read(lambda db: db.meta.installation_id)
         marker = mark(installation, project_id, operation) if project_id else ""
         text = f"{new.team_id} {new.name} {marker}"

@@ -1,7 +1,6 @@
 """Adding users to one channel: with whose token, and why not."""
 
 import asyncio
-import secrets
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -11,7 +10,7 @@ from mmconsole.domain.activity import Activity
 from mmconsole.domain.channels import Channel, ChannelId
 from mmconsole.domain.plans import Outcome, Result, UserPlan
 from mmconsole.domain.secrets import Secret
-from mmconsole.domain.tokens import Health, Intent, OperationId, TokenRecord
+from mmconsole.domain.tokens import Health, Intent, TokenRecord
 from mmconsole.domain.users import User, UserId
 from mmconsole.errors import (
     CannotOpen,
@@ -22,8 +21,9 @@ from mmconsole.errors import (
     Refused,
     Unauthorized,
 )
-from mmconsole.services.accounts import StepConflict
-from mmconsole.services.changes import Change, close_intent, note, open_intent
+from mmconsole.services.changes import Change, note
+from mmconsole.services.conflicts import StepConflict
+from mmconsole.services.intents import close_intent, new_operation, open_intent
 from mmconsole.services.jobs import ENDS_THE_RUN, Row
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
@@ -168,9 +168,8 @@ class ChannelMembers:
         """The note that one user is about to be added, written before it is done. A job's items are such notes."""
         if self._run.job_id is not None:
             return None
-        operation = OperationId(secrets.token_hex(8))
         text = f"{self._channel.id} {self._channel.address}"
-        intent = Intent(operation, user.id, KIND, account_id, text, await self._server.now())
+        intent = Intent(new_operation(), user.id, KIND, account_id, text, await self._server.now())
         await self._run.write(open_intent(intent))
         return intent
 

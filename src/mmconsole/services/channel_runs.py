@@ -31,7 +31,7 @@ from mmconsole.errors import (
 )
 from mmconsole.services.guard import demand_room
 from mmconsole.services.jobs import ENDS_THE_RUN, Journal
-from mmconsole.services.summary import Progress, Silent
+from mmconsole.services.summary import Progress, Silent, always
 
 KIND: Final = "project channels"
 """Of a job over the projects table."""
@@ -98,10 +98,6 @@ Confirm = Callable[[ChannelRun], Awaitable[bool]]
 """Whether to go on with what was planned; asked when it archives."""
 Act = Callable[[ChannelPlan], Awaitable[ChannelChange | None]]
 """Do what was planned. None when that is no longer wanted."""
-
-
-async def always(_run: ChannelRun) -> bool:
-    return True
 
 
 @dataclass(frozen=True, slots=True)

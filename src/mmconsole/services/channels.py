@@ -22,7 +22,7 @@ from mmconsole.domain.channels import (
 from mmconsole.domain.plans import Result
 from mmconsole.errors import ChannelNameUnfit, ChannelTaken
 from mmconsole.services import channel_adding, channel_archive, channel_runs
-from mmconsole.services.channel_adding import Added, ChannelAdding, ConfirmAdding, always
+from mmconsole.services.channel_adding import Added, ChannelAdding, ConfirmAdding
 from mmconsole.services.channel_archive import ChannelArchive
 from mmconsole.services.channel_finder import ChannelFinder
 from mmconsole.services.channel_making import ChannelMaking
@@ -41,7 +41,7 @@ from mmconsole.services.project_channels import ProjectChannels
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
-from mmconsole.services.summary import Progress, Silent
+from mmconsole.services.summary import Progress, Silent, always
 from mmconsole.services.users import Users
 
 

@@ -1,17 +1,27 @@
-"""The rule that is asked of the server right before a token is made or enabled: only an ordinary account has one."""
+"""Rules that say no right before a step, whatever was planned: the refusal itself, and the one that several ask."""
 
 from typing import TYPE_CHECKING
 
 from mmconsole.domain.tokens import Health, TokenRecord
 from mmconsole.errors import NotFound
-from mmconsole.services.accounts import StepConflict
 
 if TYPE_CHECKING:
     from mmconsole.mattermost.client import MattermostClient
 
 
+class StepConflict(Exception):
+    """A rule said no right before the step. Its text is the reason and the cure, for people."""
+
+    def __init__(self, why: str, health: Health = Health.CONFLICT) -> None:
+        super().__init__(why)
+        self.health = health
+
+
 async def demand_ordinary(client: "MattermostClient", record: TokenRecord) -> None:
-    """Raises StepConflict when the account of a record is none that gets a token, and what the call raises."""
+    """Only an ordinary account has a token, also when one is enabled again.
+
+    Raises StepConflict when the account of a record is none, and what the call raises.
+    """
     if record.account_id is None:
         message = "there is no account yet: `mmconsole sync` makes or links one"
         raise StepConflict(message, Health.NO_ACCOUNT)

@@ -16,11 +16,11 @@ from mmconsole.config import Settings
 from mmconsole.database import Chunk, ChunkQueue, Database, ItemState, JobItem, JobState, Snapshot, open_chunk_queue
 from mmconsole.domain.plans import Finding, Outcome, Result
 from mmconsole.errors import ChunksLeft, JobError, LeaseLost, MmconsoleError
-from mmconsole.services.applying import Applying, Watching, always
-from mmconsole.services.jobs import Journal, Runner, plan_of
+from mmconsole.services.applying import Applying, Watching
+from mmconsole.services.jobs import Journal, Runner
 from mmconsole.services.leases import Lease, Twofold, hold
 from mmconsole.services.resumption import Resumption, Way
-from mmconsole.services.summary import Silent, Summary
+from mmconsole.services.summary import Silent, Summary, always
 from mmconsole.services.sync import LEASE
 
 CHUNK: Final = 100
@@ -181,14 +181,7 @@ class Crew:
         run = self._applying.run(lease, job_id=job_id)
         await self._applying.recovery.recover(run, only={item.user_id for item in items})
         await lease.write(lambda tx: tx.jobs.items.span_waits_again(job_id, span, fence=fence))
-        by_user = {item.user_id: item for item in items}
-        watching = Watching(always, Silent(), asyncio.Event())
-        compared = await way.comparison.compare([plan_of(item) for item in items], Summary(), watching)
-        await journal.revise(
-            [(by_user[plan.user_id], plan) for plan in compared.kept],
-            [(by_user[result.user_id], result) for result in compared.settled],
-            compared.noted,
-        )
+        await way.revise(journal, items, Summary(), Watching(always, Silent(), asyncio.Event()))
 
     async def _way(self, job_id: int) -> Way:
         """How this job's items are done, worked out once."""

@@ -14,7 +14,7 @@ from mmconsole.database import Database, JobState, Snapshot, Transaction
 from mmconsole.domain.plans import Finding, Kind, Result
 from mmconsole.domain.users import UserId
 from mmconsole.errors import GuardTripped, JobPaused, JobStopped, MmconsoleError, TooManyMails
-from mmconsole.services.applying import Applying, Watching, always
+from mmconsole.services.applying import Applying, Watching
 from mmconsole.services.changes import note
 from mmconsole.services.hearing import Making, heard_by
 from mmconsole.services.jobs import Journal, end_left
@@ -23,7 +23,7 @@ from mmconsole.services.link_tokens import ONE_REPAIR_IN, REPAIR
 from mmconsole.services.look import Aim, Planned
 from mmconsole.services.planning import Brief, Planning, noted
 from mmconsole.services.runs import Run
-from mmconsole.services.summary import LEFT_FOR_LATER, Progress, Silent, Summary, SyncRequest
+from mmconsole.services.summary import LEFT_FOR_LATER, Progress, Silent, Summary, SyncRequest, always
 from mmconsole.services.sync import LEASE as TURN
 
 KIND: Final = "follow"
@@ -65,10 +65,10 @@ class _OngoingJournal(Journal):
 
         def store(tx: Transaction) -> bool:
             if not complete:
-                _leave(tx, job_id=self._known, fence=fence, at=at)
-            if tx.jobs.state(self._known) is JobState.RUNNING:
+                _leave(tx, job_id=self.known, fence=fence, at=at)
+            if tx.jobs.state(self.known) is JobState.RUNNING:
                 return True
-            tx.jobs.leave(self._known, fence=fence, at=at)
+            tx.jobs.leave(self.known, fence=fence, at=at)
             return False
 
         if not await self._lease.write(store):
@@ -78,12 +78,12 @@ class _OngoingJournal(Journal):
         """A round was broken off: what it had planned is planned anew."""
         if self.id is not None:
             fence, at = self._lease.fence, self._now()
-            leave = partial(_leave, job_id=self._known, fence=fence, at=at)
+            leave = partial(_leave, job_id=self.known, fence=fence, at=at)
             await self._lease.write(leave)
 
     async def heed(self) -> None:
         """If somebody asked to pause or to stop it, that is done; what comes now goes into another job."""
-        state = await self._lease.database.read(lambda db: db.jobs.state(self._known)) if self.id is not None else None
+        state = await self._lease.database.read(lambda db: db.jobs.state(self.known)) if self.id is not None else None
         if state is not None and state.ended:
             self.id = None
         elif state is not None and state is not JobState.RUNNING:

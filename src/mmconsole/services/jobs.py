@@ -146,24 +146,24 @@ class Journal:
         """Work on it from now on. Raises JobPaused and JobStopped when somebody asked for that before it began."""
 
         def store(tx: Transaction) -> JobState | None:
-            asked = tx.jobs.state(self._known)
+            asked = tx.jobs.state(self.known)
             if asked in _ASKED:
                 if asked is not JobState.STOPPED:
-                    tx.jobs.leave(self._known, fence=self._lease.fence, at=self._now())
+                    tx.jobs.leave(self.known, fence=self._lease.fence, at=self._now())
                 return asked
-            tx.jobs.start(self._known, fence=self._lease.fence, at=self._now())
+            tx.jobs.start(self.known, fence=self._lease.fence, at=self._now())
             return None
 
         if (asked := await self._lease.write(store)) is not None:
-            raise _ASKED[asked](job_id=self._known)
+            raise _ASKED[asked](job_id=self.known)
 
     async def take_over(self) -> None:
         """Go on with a job whose process paused or died. What was begun then waits again."""
         fence, now = self._lease.fence, self._now()
 
         def store(tx: Transaction) -> None:
-            tx.jobs.start(self._known, fence=fence, at=now)
-            tx.jobs.items.wait_again(self._known, fence=fence)
+            tx.jobs.start(self.known, fence=fence, at=now)
+            tx.jobs.items.wait_again(self.known, fence=fence)
 
         await self._lease.write(store)
 
@@ -189,13 +189,13 @@ class Journal:
 
     async def asked(self) -> JobError | None:
         """The pause or the end that somebody asked for, if one did."""
-        state = await self._lease.database.read(lambda db: db.jobs.state(self._known))
-        return _ASKED[state](job_id=self._known) if state in _ASKED else None
+        state = await self._lease.database.read(lambda db: db.jobs.state(self.known))
+        return _ASKED[state](job_id=self.known) if state in _ASKED else None
 
     async def items(self) -> list[JobItem]:
         """All of them, of a job that is small enough to be held."""
         everything = 1_000_000
-        return await self._lease.database.read(lambda db: db.jobs.items.page(self._known, limit=everything))
+        return await self._lease.database.read(lambda db: db.jobs.items.page(self.known, limit=everything))
 
     async def start_items(self, items: Sequence[JobItem]) -> None:
         """Write down that these are begun, before they are."""
@@ -249,11 +249,11 @@ class Journal:
 
         def store(tx: Transaction) -> None:
             if complete:
-                tx.jobs.finish(self._known, JobState.DONE, fence=fence, at=now)
+                tx.jobs.finish(self.known, JobState.DONE, fence=fence, at=now)
             else:
                 # What was read ahead, or broken off, is waiting again.
-                tx.jobs.items.wait_again(self._known, fence=fence)
-                tx.jobs.leave(self._known, fence=fence, at=now)
+                tx.jobs.items.wait_again(self.known, fence=fence)
+                tx.jobs.leave(self.known, fence=fence, at=now)
 
         await self._lease.write(store)
 
@@ -265,10 +265,6 @@ class Journal:
     @property
     def known(self) -> int:
         """Its number, once there is something to do."""
-        return self._known
-
-    @property
-    def _known(self) -> int:
         if self.id is None:
             message = "a job without items is not started"
             raise ValueError(message)
@@ -416,13 +412,14 @@ def _row(db: Snapshot, *, user_id: UserId) -> Row:
 
 async def end_left(lease: Lease, kind: str, *, at: datetime) -> None:
     """Close what interrupted jobs of a kind left unfinished that nobody resumes: the next one plans anew."""
+    left = await lease.database.read(lambda db: [job.id for job in db.jobs.resumable() if job.kind == kind])
 
     def close(tx: Transaction) -> None:
-        for job in tx.jobs.resumable():
-            if job.kind == kind:
-                tx.jobs.stop(job.id, at=at)
+        for job_id in left:
+            tx.jobs.stop(job_id, at=at)
 
-    await lease.write(close)
+    if left:
+        await lease.write(close)
 
 
 def _written(plan: UserPlan) -> str:

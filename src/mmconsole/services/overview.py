@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from mmconsole.config import Settings
 from mmconsole.database import Database, Job, Snapshot
+from mmconsole.domain.accounts import moment_of
 from mmconsole.domain.activity import Activity
 from mmconsole.domain.filters import NO_TEAMS, Filter, Order, Teams
 from mmconsole.domain.health import BROKEN, AsOf, status_of
@@ -139,10 +140,9 @@ def _origin(db: Snapshot, user_id: UserId) -> Origin:
 
 
 def _glance(db: Snapshot, as_of: AsOf) -> Glance:
-    look = db.meta.last_look
     return Glance(
         by_status=db.listing.counts_by_status(as_of),
         expiring=tuple(db.listing.expiring_by_day(as_of)),
-        looked_at=datetime.fromtimestamp(look / 1000, UTC) if look else None,
+        looked_at=moment_of(db.meta.last_look),
         causes=tuple(db.listing.causes(_USELESS, as_of, limit=_CAUSES)),
     )

@@ -11,12 +11,12 @@ from mmconsole.domain.channels import ChannelId
 from mmconsole.domain.tokens import Intent, TokenId
 from mmconsole.domain.users import UserId
 from mmconsole.errors import Garbled, NotMattermost, Refused, ServerFault, TokenStillWorks
-from mmconsole.services.accounts import SETTLED_AFTER, Accounts, MadeAccount
-from mmconsole.services.changes import close_intent
+from mmconsole.services.accounts import Accounts, MadeAccount
 from mmconsole.services.channel_making import KIND as CHANNEL
 from mmconsole.services.channel_making import ChannelMaking, MadeChannel
 from mmconsole.services.channel_members import KIND as MEMBER
 from mmconsole.services.channel_members import recover_joining
+from mmconsole.services.intents import SETTLED_AFTER, close_intent
 from mmconsole.services.revocation import Revocations, Stage, is_revocation
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server

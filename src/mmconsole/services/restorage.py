@@ -10,8 +10,9 @@ from mmconsole.database import Database
 from mmconsole.secrets.ciphers import Vault
 from mmconsole.secrets.forms import Form
 from mmconsole.services.leases import hold
-from mmconsole.services.rewrite import Rewrite, Rewritten, Stock, Watcher, stock_of
+from mmconsole.services.rewrite import Rewrite, Rewritten, Stock, stock_of
 from mmconsole.services.storage import Storage
+from mmconsole.services.summary import Progress
 from mmconsole.services.sync import LEASE
 
 _KIND: Final = "restorage"
@@ -46,14 +47,14 @@ class Restorage:
         """How many values there are by form and seal key. Needs no key."""
         return await stock_of(self._database)
 
-    async def plan(self, to: Form, *, watcher: Watcher | None = None) -> Restored:
+    async def plan(self, to: Form, *, progress: Progress | None = None) -> Restored:
         """Try whether everything can be moved, and write nothing. Raises what `run` raises but Busy."""
         vault = await self._vault(to)
         before = await stock_of(self._database, vault)
-        return Restored(to, before, None, await self._rewrite(vault, watcher).look())
+        return Restored(to, before, None, await self._rewrite(vault, progress).look())
 
     async def run(
-        self, to: Form, *, wait: bool = False, watcher: Watcher | None = None, stop: asyncio.Event | None = None
+        self, to: Form, *, wait: bool = False, progress: Progress | None = None, stop: asyncio.Event | None = None
     ) -> Restored:
         """Write every stored token in this form, under its current key.
 
@@ -66,7 +67,7 @@ class Restorage:
             # Whoever keeps a vault open looks at the column anew before it writes the old form once more.
             if any(kept.form is not to for kept in before):
                 await self._storage.note_change(lease, self._now())
-            done = await self._rewrite(vault, watcher).apply(
+            done = await self._rewrite(vault, progress).apply(
                 lease,
                 kind=_KIND,
                 title=f"tokens restorage --to {to}",
@@ -81,12 +82,12 @@ class Restorage:
         found = {kept.form for kept in await self.stock()}
         return await self._storage.vault_for(to, accept=[form for form in Form if form in found])
 
-    def _rewrite(self, vault: Vault, watcher: Watcher | None) -> Rewrite:
+    def _rewrite(self, vault: Vault, progress: Progress | None) -> Rewrite:
         return Rewrite(
             self._database,
             vault,
             due=lambda text: not vault.is_current(text),
             actor=self._actor,
             now=self._now,
-            watcher=watcher,
+            progress=progress,
         )

@@ -4,7 +4,7 @@ Every user is looked at anew right before, and only those steps are applied that
 So a plan that is applied twice does nothing twice, and a job may be resumed after other runs.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -57,6 +57,16 @@ class Way:
     steps: Callable[[Lease, int | None], Applier]
     brief: Brief | None
 
+    async def revise(self, journal: Journal, items: Sequence[JobItem], summary: Summary, watching: Watching) -> None:
+        """Compare items that wait, and write down what is left of each."""
+        by_user = {item.user_id: item for item in items}
+        compared = await self.comparison.compare([plan_of(item) for item in items], summary, watching)
+        await journal.revise(
+            [(by_user[plan.user_id], plan) for plan in compared.kept],
+            [(by_user[result.user_id], result) for result in compared.settled],
+            compared.noted,
+        )
+
 
 class Resumption:
     def __init__(  # noqa: PLR0913 - the parts meet in core.py
@@ -84,9 +94,8 @@ class Resumption:
         """
         async with hold(self._database, sync.LEASE, holder=self._actor, wait=again.wait) as lease:
             job = await self._database.read(partial(_resumable, job_id=job_id))
-            await self._applying.begin()
-            summary, way = await self._recovered(lease), await self.way(job.kind)
-            summary.job_id = job_id
+            summary = Summary(recovered=await self._applying.clear_up(lease), job_id=job_id)
+            way = await self.way(job.kind)
             journal = self._journal(lease, job.kind, job.title, job_id=job_id)
             await journal.take_over()
             try:
@@ -105,8 +114,8 @@ class Resumption:
     async def apply(self, approved: Approved, again: Again, watching: Watching) -> Summary:
         """Do as a new job what was approved. Raises what a sync raises before its first step."""
         async with hold(self._database, sync.LEASE, holder=self._actor, wait=again.wait) as lease:
-            await self._applying.begin()
-            summary, way = await self._recovered(lease), await self.way(approved.kind)
+            summary = Summary(recovered=await self._applying.clear_up(lease))
+            way = await self.way(approved.kind)
             journal = self._journal(lease, approved.kind, approved.title)
             watching.progress.stage("comparing", approved.total)
             try:
@@ -123,9 +132,6 @@ class Resumption:
         return summary
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────
-
-    async def _recovered(self, lease: Lease) -> Summary:
-        return Summary(recovered=await self._applying.recovery.recover(self._applying.run(lease)))
 
     async def way(self, kind: str) -> Way:
         """How plans of this kind are compared and applied."""
@@ -145,13 +151,7 @@ class Resumption:
         waiting = await self._database.read(lambda db: db.jobs.counts(job_id).planned)
         watching.progress.stage("comparing", waiting)
         while items := await self._database.read(partial(_waiting, job_id=job_id, after=after)):
-            by_user = {item.user_id: item for item in items}
-            compared = await way.comparison.compare([plan_of(item) for item in items], summary, watching)
-            await journal.revise(
-                [(by_user[plan.user_id], plan) for plan in compared.kept],
-                [(by_user[result.user_id], result) for result in compared.settled],
-                compared.noted,
-            )
+            await way.revise(journal, items, summary, watching)
             after = items[-1].position
 
     async def _let_pass(self, journal: Journal, way: Way, summary: Summary, again: Again, watching: Watching) -> None:

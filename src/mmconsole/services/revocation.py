@@ -4,7 +4,6 @@ The note of a revocation is open from before the first call until the token is g
 `undo` is too late. Whichever run comes after it ends the revocation: a sync, what is done to tokens, or `recover`.
 """
 
-import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +17,7 @@ from mmconsole.domain.activity import Activity, Level
 from mmconsole.domain.checks import Cause
 from mmconsole.domain.plans import WITHHELD
 from mmconsole.domain.secrets import Secret
-from mmconsole.domain.tokens import Health, Intent, OperationId, TokenId, TokenRecord
+from mmconsole.domain.tokens import Health, Intent, TokenId, TokenRecord
 from mmconsole.domain.users import UserId
 from mmconsole.errors import (
     ColumnUnfit,
@@ -30,9 +29,8 @@ from mmconsole.errors import (
     TokenStillWorks,
     Unauthorized,
 )
-from mmconsole.services.accounts import CLOCK_SLACK, StepConflict
-from mmconsole.services.changes import open_intent, replace_intent
-from mmconsole.services.ordinary_accounts import demand_ordinary
+from mmconsole.services.conflicts import StepConflict, demand_ordinary
+from mmconsole.services.intents import CLOCK_SLACK, new_operation, open_intent, replace_intent
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
@@ -85,7 +83,7 @@ class Revocations:
         kind = REVOKE_DISABLED if grace and await self._is_disabled(token_id) else REVOKE
         # The server's clock is known to a second, and what is to be done at once must not wait for that.
         due = await self._server.now() + (grace or -CLOCK_SLACK)
-        return Intent(_new_operation(), record.user_id, kind, record.account_id, token_id, due)
+        return Intent(new_operation(), record.user_id, kind, record.account_id, token_id, due)
 
     async def _is_disabled(self, token_id: TokenId) -> bool:
         token = await (await self._server.client()).find_token(token_id)
@@ -103,7 +101,7 @@ class Revocations:
         await demand_ordinary(await self._server.client(), record)
         wanted = intent
         if intent.kind == REVOKE:
-            wanted = replace(intent, operation_id=_new_operation(), kind=ENABLE)
+            wanted = replace(intent, operation_id=new_operation(), kind=ENABLE)
             await run.write(replace_intent(intent, wanted))
         await self._enable(wanted, run)
         return True
@@ -137,7 +135,7 @@ class Revocations:
         try:
             await demand_ordinary(await self._server.client(), record)
         except StepConflict:
-            revoking = replace(intent, operation_id=_new_operation(), kind=REVOKE)
+            revoking = replace(intent, operation_id=new_operation(), kind=REVOKE)
             # The call that enables it may have been made, so it counts as not disabled.
             unknown = replace(record, health=Health.UNKNOWN, withheld=True)
             await run.write(partial(_revoke_again, enabling=intent, revoking=revoking, record=unknown))
@@ -235,10 +233,6 @@ class Revocations:
         with suppress(SecretError, ColumnUnfit):
             return (await self._storage.vault()).open(envelope, intent.user_id)
         return None
-
-
-def _new_operation() -> OperationId:
-    return OperationId(secrets.token_hex(8))
 
 
 def is_revocation(intent: Intent) -> bool:

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from mmconsole.database import Database, ItemState, JobItem, JobState, NewItem, Snapshot, Stored, Transaction
 from mmconsole.domain.activity import Activity
@@ -21,7 +21,9 @@ from mmconsole.domain.users import UserId
 from mmconsole.errors import SecretError
 from mmconsole.secrets.ciphers import Vault
 from mmconsole.secrets.forms import form_of, seal_key_of
+from mmconsole.services.jobs import end_left
 from mmconsole.services.leases import Lease
+from mmconsole.services.summary import Progress, Silent
 
 AT_ONCE: Final = 500
 """Users per item: their transaction takes some milliseconds, so other writers hardly wait."""
@@ -45,24 +47,6 @@ class Refusal(NamedTuple):
 
     user_id: UserId
     why: str
-
-
-class Watcher(Protocol):
-    """Where a rewriting tells how far it is."""
-
-    def stage(self, name: str, total: int | None) -> None: ...
-
-    def advance(self, done: int = 1) -> None: ...
-
-
-class Unwatched:
-    """Nobody looks."""
-
-    def stage(self, name: str, total: int | None) -> None:
-        pass
-
-    def advance(self, done: int = 1) -> None:
-        pass
 
 
 @dataclass(slots=True)
@@ -114,19 +98,19 @@ class Rewrite:
         due: Callable[[str], bool],
         actor: str,
         now: Callable[[], datetime],
-        watcher: Watcher | None,
+        progress: Progress | None,
     ) -> None:
         self._database = database
         self._vault = vault
         self._due = due
         self._actor = actor
         self._now = now
-        self._watcher = watcher or Unwatched()
+        self._progress = progress or Silent()
         self.result = Rewritten()
 
     async def look(self) -> Rewritten:
         """Try every value that is due, and write nothing."""
-        self._watcher.stage("looking", await self._total())
+        self._progress.stage("looking", await self._total())
         async with aclosing(self._found()) as pages:
             async for stored in pages:
                 self.result.due += len(stored)
@@ -135,7 +119,8 @@ class Rewrite:
 
     async def apply(self, lease: Lease, *, kind: str, title: str, stop: asyncio.Event) -> Rewritten:
         """Plan the items, then do them. A stop ends it after the item under way. Raises LeaseLost, DatabaseError."""
-        await self._end_earlier(lease, kind)
+        # What stands in the column tells what an earlier run has left.
+        await end_left(lease, kind, at=self._now())
         await self._plan(lease, kind, title)
         if self.result.job_id is not None:
             await self._work(lease, self.result.job_id, stop)
@@ -143,19 +128,8 @@ class Rewrite:
 
     # ── planning ─────────────────────────────────────────────────────────────────────────────────
 
-    async def _end_earlier(self, lease: Lease, kind: str) -> None:
-        """Close what an earlier run left unfinished: what stands in the column tells what is missing."""
-        left = await self._database.read(lambda db: [job.id for job in db.jobs.resumable() if job.kind == kind])
-
-        def close(tx: Transaction) -> None:
-            for job_id in left:
-                tx.jobs.stop(job_id, at=self._now())
-
-        if left:
-            await lease.write(close)
-
     async def _plan(self, lease: Lease, kind: str, title: str) -> None:
-        self._watcher.stage("looking", await self._total())
+        self._progress.stage("looking", await self._total())
 
         def store(tx: Transaction, items: list[NewItem]) -> int:
             job_id = self.result.job_id or tx.jobs.create(
@@ -181,7 +155,7 @@ class Rewrite:
             found = await asyncio.to_thread(self._due_of, page)
             if found:
                 yield found
-            self._watcher.advance(len(page))
+            self._progress.advance(len(page))
             after = page[-1]
 
     def _due_of(self, page: Sequence[Stored]) -> list[Stored]:
@@ -191,7 +165,7 @@ class Rewrite:
 
     async def _work(self, lease: Lease, job_id: int, stop: asyncio.Event) -> None:
         await lease.write(lambda tx: tx.jobs.start(job_id, fence=lease.fence, at=self._now()))
-        self._watcher.stage("rewriting", self.result.due)
+        self._progress.stage("rewriting", self.result.due)
         while not stop.is_set() and (item := await self._next(job_id, stop)) is not None:
             await self._do(lease, item)
 
@@ -238,7 +212,7 @@ class Rewrite:
         self.result.moved += moved
         self.result.overtaken += len(exchanges) - moved
         self.result.refuse(refusals)
-        self._watcher.advance(len(ids))
+        self._progress.advance(len(ids))
 
     def _exchanges(self, stored: Sequence[Stored]) -> tuple[list[_Exchange], list[Refusal]]:
         exchanges, refusals = [], []

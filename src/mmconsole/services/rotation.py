@@ -16,8 +16,9 @@ from mmconsole.errors import UsageError
 from mmconsole.secrets import seal_keys
 from mmconsole.secrets.forms import Form, form_of, seal_key_of
 from mmconsole.services.leases import Lease, hold
-from mmconsole.services.rewrite import Rewrite, Rewritten, Stock, Watcher, stock_of
+from mmconsole.services.rewrite import Rewrite, Rewritten, Stock, stock_of
 from mmconsole.services.storage import Storage
+from mmconsole.services.summary import Progress
 from mmconsole.services.sync import LEASE
 
 _KIND: Final = "seal rotation"
@@ -56,7 +57,7 @@ class Rotation:
         self._now = now
 
     async def rotate(
-        self, *, wait: bool = False, watcher: Watcher | None = None, stop: asyncio.Event | None = None
+        self, *, wait: bool = False, progress: Progress | None = None, stop: asyncio.Event | None = None
     ) -> Rotated:
         """Seal everything with a new key, or go on with a rotation that was interrupted.
 
@@ -70,7 +71,7 @@ class Rotation:
             # The keyring may hang until its deadline; the loop must go on meanwhile.
             keys = await asyncio.to_thread(seal_keys.begin_rotation, self._settings, now=self._now())
             await self._note(lease)
-            done = await self._reseal(lease, keys.current.id, watcher, stopping)
+            done = await self._reseal(lease, keys.current.id, progress, stopping)
             after = await stock_of(self._database)
             old = {key.id for key in keys.keys[1:]}
             idle = set() if stopping.is_set() else old - {held.key for held in after}
@@ -93,7 +94,7 @@ class Rotation:
             seal_keys.retire(self._settings, key_ids)
         return writable
 
-    async def _reseal(self, lease: Lease, current: str, watcher: Watcher | None, stop: asyncio.Event) -> Rewritten:
+    async def _reseal(self, lease: Lease, current: str, progress: Progress | None, stop: asyncio.Event) -> Rewritten:
         vault = await self._storage.vault_for(Form.SEALED, accept=())
         rewrite = Rewrite(
             self._database,
@@ -102,7 +103,7 @@ class Rotation:
             due=lambda text: form_of(text) is Form.SEALED and seal_key_of(text) != current,
             actor=self._actor,
             now=self._now,
-            watcher=watcher,
+            progress=progress,
         )
         return await rewrite.apply(lease, kind=_KIND, title="seal rotate", stop=stop)
 

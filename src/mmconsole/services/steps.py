@@ -12,8 +12,9 @@ from mmconsole.domain.plans import Kind, Outcome, Result, Rules, UserPlan, chang
 from mmconsole.domain.tokens import Health, Intent, TokenRecord
 from mmconsole.domain.users import User, UserId
 from mmconsole.errors import CannotOpen, MmconsoleError, RowMissing, TokenDenied, UsernameTaken
-from mmconsole.services.accounts import CONFIRM, Accounts, StepConflict, linked_record
+from mmconsole.services.accounts import CONFIRM, Accounts, linked_record
 from mmconsole.services.changes import keep, note
+from mmconsole.services.conflicts import StepConflict
 from mmconsole.services.jobs import ENDS_THE_RUN, Row
 from mmconsole.services.removals import Removals, failed
 from mmconsole.services.runs import Run

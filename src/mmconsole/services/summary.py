@@ -130,6 +130,11 @@ Confirm = Callable[[Summary], Awaitable[bool]]
 """Whether to go on with what was planned."""
 
 
+async def always(_planned: object) -> bool:
+    """For who need not be asked."""
+    return True
+
+
 class Progress(Protocol):
     """Where a long operation tells how far it is. The command line draws a bar, the console a line."""
 

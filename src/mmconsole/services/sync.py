@@ -8,15 +8,13 @@ from typing import Final
 
 from mmconsole.config import Settings
 from mmconsole.database import Database, Transaction
-from mmconsole.services.applying import Applying, Watching, always
-from mmconsole.services.jobs import Journal
+from mmconsole.services.applying import Applying, Watching
+from mmconsole.services.jobs import Journal, end_left
 from mmconsole.services.leases import Lease, hold
 from mmconsole.services.planning import Brief, Planning, noted
 from mmconsole.services.recovery import Recovered
 from mmconsole.services.server import Server
-from mmconsole.services.summary import LEFT_FOR_LATER, Confirm, Link, Progress, Silent, Summary, SyncRequest
-
-__all__ = ["KIND", "LEASE", "LEFT_FOR_LATER", "Confirm", "Link", "Progress", "Summary", "Sync", "SyncRequest"]
+from mmconsole.services.summary import Confirm, Progress, Silent, Summary, SyncRequest, always
 
 LEASE: Final = "sync"
 KIND: Final = "sync"
@@ -55,9 +53,7 @@ class Sync:
             for planned in batch.planned:
                 if summary.take(planned, request):
                     shown.planned(planned)
-        summary.forecast = await self._applying.forecast(summary, brief)
-        obstacles = self._applying.gate.obstacles(summary, removals=request.allow_removals)
-        summary.would_stop = [fault async for fault in obstacles]
+        await self._applying.foretell(summary, brief, removals=request.allow_removals)
         return summary
 
     async def run(
@@ -75,11 +71,11 @@ class Sync:
         """
         watching = Watching(confirm, progress or Silent(), stop or asyncio.Event())
         async with hold(self._database, LEASE, holder=self._actor, wait=request.wait) as lease:
-            await self._applying.begin()
-            summary = Summary(recovered=await self._applying.recovery.recover(self._applying.run(lease)))
+            summary = Summary(recovered=await self._applying.clear_up(lease))
             brief = await self._planning.prepare(request)
             if _covers_everybody(brief):
-                await self._end_earlier(lease)
+                # One that covers everybody plans anew what earlier ones have left.
+                await end_left(lease, KIND, at=self._now())
             looked_at = await self._server_time()
             job = Journal(lease, kind=KIND, title=title_of(request), actor=self._actor, now=self._now)
             await self._plan_into(job, brief, summary, watching)
@@ -94,19 +90,7 @@ class Sync:
     async def recover(self) -> Recovered:
         """Clear up what an interrupted run left on the server. Raises Busy while one is at work."""
         async with hold(self._database, LEASE, holder=self._actor, wait=False) as lease:
-            await self._applying.begin()
-            return await self._applying.recovery.recover(self._applying.run(lease))
-
-    async def _end_earlier(self, lease: Lease) -> None:
-        """Close what earlier syncs left unfinished: one that covers everybody plans anew what is missing."""
-        left = await self._database.read(lambda db: [job.id for job in db.jobs.resumable() if job.kind == KIND])
-
-        def close(tx: Transaction) -> None:
-            for job_id in left:
-                tx.jobs.stop(job_id, at=self._now())
-
-        if left:
-            await lease.write(close)
+            return await self._applying.clear_up(lease)
 
     async def _server_time(self) -> int:
         return (await self._server.client()).server_time_ms()

@@ -16,7 +16,7 @@ from mmconsole.domain.spans import span_text
 from mmconsole.domain.token_plans import Act, TokenRules, plan_token
 from mmconsole.domain.users import UserId
 from mmconsole.errors import JobUnknown, NothingToUndo, UsageError
-from mmconsole.services.applying import Applying, Watching, always
+from mmconsole.services.applying import Applying, Watching
 from mmconsole.services.jobs import Journal
 from mmconsole.services.leases import Lease, hold
 from mmconsole.services.look import Planned
@@ -25,7 +25,7 @@ from mmconsole.services.recovery import Recovered
 from mmconsole.services.revocation import revocations
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
-from mmconsole.services.summary import Confirm, Progress, Silent, Summary
+from mmconsole.services.summary import Confirm, Progress, Silent, Summary, always
 from mmconsole.services.sync import LEASE
 from mmconsole.services.token_steps import TokenSteps, token_of
 from mmconsole.services.users import Users
@@ -99,9 +99,7 @@ class TokenLife:
                 for planned in batch:
                     if summary.add_plan(planned):
                         shown.planned(planned)
-        summary.forecast = await self._applying.forecast(summary)
-        obstacles = self._applying.gate.obstacles(summary, removals=request.allow_removals)
-        summary.would_stop = [fault async for fault in obstacles]
+        await self._applying.foretell(summary, removals=request.allow_removals)
         return summary
 
     async def run(
@@ -119,8 +117,7 @@ class TokenLife:
         """
         watching = Watching(confirm, progress or Silent(), stop or asyncio.Event())
         async with hold(self._database, LEASE, holder=self._actor, wait=request.wait) as lease:
-            await self._applying.begin()
-            recovered = await self._applying.recovery.recover(self._applying.run(lease))
+            recovered = await self._applying.clear_up(lease)
             if request.act is Act.UNDO:
                 # What can still be undone is what this is about, not something that is left beside it.
                 recovered = replace(recovered, pending=0)
@@ -151,8 +148,7 @@ class TokenLife:
         if stop.is_set():
             return Recovered()
         async with hold(self._database, LEASE, holder=self._actor, wait=True) as lease:
-            await self._applying.begin()
-            return await self._applying.recovery.recover(self._applying.run(lease))
+            return await self._applying.clear_up(lease)
 
     def steps(self, lease: Lease, job_id: int | None) -> TokenSteps:
         """Who does what stands in the journal of such a job."""

@@ -22,10 +22,10 @@ from mmconsole.errors import (
     TokenGone,
     Unauthorized,
 )
-from mmconsole.services.accounts import StepConflict
-from mmconsole.services.changes import close_intent, keep, note
+from mmconsole.services.changes import keep, note
+from mmconsole.services.conflicts import StepConflict, demand_ordinary
+from mmconsole.services.intents import close_intent
 from mmconsole.services.jobs import ENDS_THE_RUN, Row
-from mmconsole.services.ordinary_accounts import demand_ordinary
 from mmconsole.services.revocation import Revocations, revocation_among
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server

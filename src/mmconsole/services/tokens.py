@@ -1,6 +1,5 @@
 """The life of a token: made behind an intent, tried before it is kept, found again after a crash."""
 
-import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -8,20 +7,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from mmconsole.database import Database, Transaction
-from mmconsole.domain.accounts import AccountId
+from mmconsole.domain.accounts import AccountId, moment_of
 from mmconsole.domain.activity import Activity, Level
 from mmconsole.domain.health import WORKS
 from mmconsole.domain.lifetimes import lifetime_for
 from mmconsole.domain.secrets import Secret
-from mmconsole.domain.tokens import (
-    Health,
-    Intent,
-    NewToken,
-    OperationId,
-    TokenId,
-    TokenRecord,
-    describe,
-)
+from mmconsole.domain.tokens import Health, Intent, NewToken, TokenId, TokenRecord, describe
 from mmconsole.domain.users import UserId
 from mmconsole.errors import (
     AnswerLost,
@@ -33,9 +24,10 @@ from mmconsole.errors import (
     TokenRejected,
     Unauthorized,
 )
-from mmconsole.services.accounts import StepConflict, moment_of
-from mmconsole.services.changes import close_intent, keep, note, open_intent
+from mmconsole.services.changes import keep, note
+from mmconsole.services.conflicts import StepConflict
 from mmconsole.services.hearing import Making, listener
+from mmconsole.services.intents import close_intent, new_operation, open_intent
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
@@ -70,7 +62,7 @@ class Tokens:
     async def intend(self, user_id: UserId, account_id: AccountId) -> Intent:
         """The note of a token that is about to be made. It must be stored before `make`."""
         installation = await self._installation()
-        operation = OperationId(secrets.token_hex(8))
+        operation = new_operation()
         description = describe(installation, user_id, operation)
         return Intent(operation, user_id, "token", account_id, description, await self._server.now())
 
@@ -206,8 +198,7 @@ class Tokens:
         """The note that a replaced token is still to be revoked, written together with its successor."""
         if old.token_id is None:
             return None
-        operation = OperationId(secrets.token_hex(8))
-        return Intent(operation, old.user_id, "drop", old.account_id, old.token_id, run.now())
+        return Intent(new_operation(), old.user_id, "drop", old.account_id, old.token_id, run.now())
 
     # ── adopt ────────────────────────────────────────────────────────────────────────────────────
 

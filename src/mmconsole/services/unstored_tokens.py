@@ -82,9 +82,8 @@ class UnstoredTokens:
         Raises Busy, GuardTripped and Declined before the first, and what everybody would meet.
         """
         async with hold(self._database, LEASE, holder=self._actor, wait=wait) as lease:
-            await self._applying.begin()
             # What an interrupted run announced is ours to clear up, and is none of these.
-            await self._applying.recovery.recover(self._applying.run(lease))
+            await self._applying.clear_up(lease)
             await end_left(lease, KIND, at=self._now())
             found = await self.find()
             if not found:

@@ -7,9 +7,9 @@ from typing import Final, Protocol
 from mmconsole.core import Core
 from mmconsole.domain.plans import Finding, UserPlan
 from mmconsole.errors import GuardTripped
-from mmconsole.services.applying import Watching, always
+from mmconsole.services.applying import Watching
 from mmconsole.services.resumption import AT_ONCE, Again, Approved
-from mmconsole.services.summary import Summary
+from mmconsole.services.summary import Summary, always
 from mmconsole.tui.dialogs import YES, Dialog, word_to_type
 from mmconsole.tui.permission import Permission
 from mmconsole.tui.running import TOKENS, Room, Running

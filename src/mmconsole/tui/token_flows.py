@@ -8,7 +8,6 @@ from mmconsole.domain.plans import Kind, UserPlan
 from mmconsole.domain.token_plans import Act
 from mmconsole.errors import GuardTripped
 from mmconsole.services import token_life
-from mmconsole.services.applying import always
 from mmconsole.services.checks import CheckRequest, CheckSummary
 from mmconsole.services.summary import Summary
 from mmconsole.services.token_life import TokenRequest
@@ -103,7 +102,7 @@ async def _planned(ground: Ground, title: str, request: TokenRequest) -> tuple[S
 
 async def _run(ground: Ground, title: str, request: TokenRequest) -> Summary:
     async def do(work: Work) -> Summary:
-        return await ground.core.tokens.run(request, confirm=always, progress=work, stop=work.stop)
+        return await ground.core.tokens.run(request, progress=work, stop=work.stop)
 
     summary = await ground.running.perform(Work(title, request.names), do, turn=TOKENS)
     tell_end(ground, title, summary, request.names)

@@ -10,11 +10,10 @@ import pytest
 from mmconsole.database import ItemState, JobState
 from mmconsole.errors import GuardTripped, JobPaused, JobStopped, JobUnknown
 from mmconsole.secrets import Form
-from mmconsole.services.applying import Watching, always
+from mmconsole.services.applying import Watching
 from mmconsole.services.job_desk import Told
 from mmconsole.services.resumption import Again
-from mmconsole.services.summary import Silent
-from mmconsole.services.sync import SyncRequest
+from mmconsole.services.summary import Silent, SyncRequest, always
 
 if TYPE_CHECKING:
     from tests.conftest import World
@@ -98,7 +97,7 @@ async def test_restorage_is_stopped_between_two_parts_and_what_stands_there_stil
     await world.sync()
     world.set(tokens__accept=["laravel"])
 
-    class Impatient:
+    class Impatient(Silent):
         """Somebody who says stop after the first part."""
 
         def stage(self, name: str, total: int | None) -> None:
@@ -109,7 +108,7 @@ async def test_restorage_is_stopped_between_two_parts_and_what_stands_there_stil
                 world.sql("UPDATE mmconsole_jobs SET state = 'stopping' WHERE kind = 'restorage'")
 
     async with world.core() as core:
-        restored = await core.restorage.run(Form.LARAVEL, watcher=Impatient())
+        restored = await core.restorage.run(Form.LARAVEL, progress=Impatient())
         assert restored.done.job_id is not None
         known = await core.jobs.show(restored.done.job_id)
 

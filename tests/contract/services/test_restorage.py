@@ -14,6 +14,7 @@ from mmconsole.domain.users import UserId
 from mmconsole.errors import Busy, ColumnUnfit, LaravelKeyWrong, OtherForm
 from mmconsole.secrets import Form, form_of, laravel_keys
 from mmconsole.services.rewrite import Kept
+from mmconsole.services.summary import Silent
 
 if TYPE_CHECKING:
     from tests.conftest import World
@@ -150,16 +151,16 @@ async def test_a_stop_ends_it_between_two_items_and_the_next_run_does_the_rest(w
     ids = await synced(world, 5)
     stop = asyncio.Event()
 
-    class Stopping:
+    class Stopping(Silent):
         def stage(self, name: str, total: int | None) -> None:
             self.name = name
 
-        def advance(self, _: int = 1) -> None:
+        def advance(self, done: int = 1) -> None:
             if self.name == "rewriting":
                 stop.set()
 
     async with world.core() as core:
-        stopped = await core.restorage.run(Form.LARAVEL, watcher=Stopping(), stop=stop)
+        stopped = await core.restorage.run(Form.LARAVEL, progress=Stopping(), stop=stop)
         rest = await core.restorage.run(Form.LARAVEL)
 
     assert (stopped.done.due, stopped.done.moved) == (5, 2)

@@ -13,7 +13,7 @@ from mmconsole.domain.secrets import Secret
 from mmconsole.errors import SecretError, UsageError
 from mmconsole.secrets import open_vault, seal_keys
 from mmconsole.services.rewrite import Kept
-from mmconsole.services.sync import SyncRequest
+from mmconsole.services.summary import Silent, SyncRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -95,16 +95,16 @@ async def test_a_stop_keeps_both_keys_and_the_next_run_goes_on_with_them(world: 
     old = world.seal_keys.current.id
     stop = asyncio.Event()
 
-    class Stopping:
+    class Stopping(Silent):
         def stage(self, name: str, total: int | None) -> None:
             self.name = name
 
-        def advance(self, _: int = 1) -> None:
+        def advance(self, done: int = 1) -> None:
             if self.name == "rewriting":
                 stop.set()
 
     async with core_of(world) as core:
-        stopped = await core.rotation.rotate(watcher=Stopping(), stop=stop)
+        stopped = await core.rotation.rotate(progress=Stopping(), stop=stop)
         between = {key_of(world, user_id) for user_id in ids}
         rotated = await core.rotation.rotate()
 

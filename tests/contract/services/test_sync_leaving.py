@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mmconsole.errors import Declined, GuardTripped, MmconsoleError
-from mmconsole.services.sync import SyncRequest
+from mmconsole.services.summary import SyncRequest
 from mmconsole.simulator import Fault
 
 if TYPE_CHECKING:

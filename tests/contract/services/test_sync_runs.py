@@ -23,7 +23,7 @@ from mmconsole.errors import (
     Unreachable,
     UserUnknown,
 )
-from mmconsole.services.sync import SyncRequest
+from mmconsole.services.summary import SyncRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mmconsole.errors import OtherForm
-from mmconsole.services.sync import SyncRequest
+from mmconsole.services.summary import SyncRequest
 from mmconsole.simulator import Fault
 from mmconsole.simulator.entities import Session
 

@@ -20,7 +20,7 @@ from mmconsole.mattermost.transport import AiohttpTransport
 from mmconsole.secrets import seal_keys
 from mmconsole.secrets.ciphers import Vault
 from mmconsole.secrets.forms import Form
-from mmconsole.services.sync import SyncRequest
+from mmconsole.services.summary import SyncRequest
 from mmconsole.services.token_life import TokenRequest
 
 T = TypeVar("T")

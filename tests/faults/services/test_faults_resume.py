@@ -10,9 +10,9 @@ import pytest
 
 from mmconsole.database import JobState
 from mmconsole.errors import JobEnded, JobUnknown
-from mmconsole.services.applying import Watching, always
+from mmconsole.services.applying import Watching
 from mmconsole.services.resumption import Again
-from mmconsole.services.summary import Silent
+from mmconsole.services.summary import Silent, always
 
 if TYPE_CHECKING:
     from collections.abc import Callable
