@@ -43,8 +43,8 @@ check: $(STAMP) ## format, lint, types, imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(STAMP) ## how fast, beside naive and bare loops
-	@$(BIN)/python -m benchmarks
+bench: $(STAMP) ## how fast, beside naive and bare loops (ONLY="sync console", SHORT=1, WRITE=1 into the README)
+	@$(BIN)/python -m benchmarks $(ONLY) $(if $(SHORT),--short) $(if $(WRITE),--write)
 
 screenshots: $(STAMP) ## draw the pictures and the keys of docs/console.md anew (needs tmux; PNG by Chromium)
 	@$(BIN)/python screenshots/make.py

@@ -1,52 +1,77 @@
-"""All figures in one table: `python -m benchmarks [--short]`."""
+"""All figures in one table, or those of some sections."""
 
 import argparse
+import os
 import platform
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
 
-from benchmarks.check import deep, quick
-from benchmarks.console import console
-from benchmarks.database import read_through_the_mapping
-from benchmarks.first_sync import at_real_cost, beside_peers
-from benchmarks.generate import beside_a_loop
-from benchmarks.observer import followed, triggers
-from benchmarks.second_sync import memory, unchanged
-from benchmarks.service import service
+from benchmarks.page import put
+from benchmarks.sections import LONG, SHORT, measure, sections
 from benchmarks.stage import run_as_commands_do
-from benchmarks.start import help_text
-from benchmarks.table import Figure, show
+from benchmarks.table import HEAD, Figure, show
+
+_ROOT: Final = Path(__file__).parents[1]
 
 
-async def measure(*, short: bool) -> list[Figure]:
-    users, made, many, real, tried, sizes = (
-        (100, 100, 1_000, 10, 200, [1_000])
-        if short
-        else (2_000, 1_000, 100_000, 300, 20_000, [10_000, 100_000, 1_000_000])
-    )
-    figures = [help_text()]
-    figures += await beside_peers(f"first sync of {users:,} users", users, ("≥ 3", "≥ 0.4"))
-    figures += await beside_peers(
-        f"first sync of {users:,} users, 10 ms away", users, ("≥ 5", ""), turns=1, latency=0.01
-    )
-    figures.append(await at_real_cost(real))
-    figures += [await beside_a_loop(made), await beside_a_loop(made, latency=0.01)]
-    figures += await unchanged(many)
-    figures += [await quick(many), await deep(tried)]
-    figures += await read_through_the_mapping(many)
-    figures += await followed(200 if short else 3_000)
-    figures += triggers(many)
-    figures += await service(*((50, 200) if short else (1_000, 5_000)))
-    figures += await console(many)
-    return figures + await memory(sizes)
+def main() -> int:
+    asked = _asked()
+    chosen = sections(SHORT if asked.short else LONG)
+    parts = [part for name in asked.sections or chosen for part in chosen[name]]
+    run = f"{_machine()}, {datetime.now(UTC):%Y-%m-%d}"
+    _tell(run)
+    if os.getloadavg()[0] > 0.5 and not asked.short:
+        _tell(f"something else runs here (load {os.getloadavg()[0]:.1f}): the figures will be worth little")
+    figures: list[Figure] = []
+    try:
+        crashed = run_as_commands_do(measure(parts, figures, tell=_tell))
+    finally:
+        print(show(figures, judge=not asked.short))
+    if asked.write:
+        _write(figures, run, whole=not asked.sections)
+    return 1 if crashed else 0
 
 
-def main() -> None:
+def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(sections(LONG)))
     parser.add_argument("--short", action="store_true", help="small numbers: shows that they run, not how fast")
-    short = parser.parse_args().short
-    print(f"Python {platform.python_version()}, {platform.machine()}, {platform.system()}", file=sys.stderr)
-    print(show(run_as_commands_do(measure(short=short))))
+    parser.add_argument("--write", action="store_true", help="into README.md and docs/benchmarks.md")
+    asked = parser.parse_args()
+    if unknown := set(asked.sections) - set(sections(LONG)):
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(sections(LONG))}")
+    if asked.write and asked.short:
+        parser.error("the figures of the short form mean nothing: they are not written")
+    return asked
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _machine() -> str:
+    cores = f"{os.cpu_count()} cores"
+    information = Path("/proc/cpuinfo")
+    for line in information.read_text(encoding="utf-8").splitlines() if information.exists() else ():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            cores = f"{cores} of {value.strip()}"
+            break
+    return f"Python {platform.python_version()}, {platform.system()}, {cores}"
+
+
+def _write(figures: list[Figure], run: str, *, whole: bool) -> None:
+    brief = [one for one in figures if one.brief]
+    for name, some, columns in (
+        ("docs/benchmarks.md", figures, range(len(HEAD))),
+        ("README.md", brief, (0, 3, 4, 5)),
+    ):
+        page = _ROOT / name
+        new = put(page.read_text(encoding="utf-8"), some, run=run, columns=columns, whole=whole)
+        page.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,44 +6,42 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Final
 
-from benchmarks.empty_app import Seen
-from benchmarks.first_sync import users
-from benchmarks.stage import Server, add_users, settings_for
-from benchmarks.table import Figure
+from benchmarks.empty_app import Pace, Seen
+from benchmarks.stage import Server, add_users, settings_for, users
+from benchmarks.table import Figure, Judged, milliseconds, times
 
 _NOWHERE: Final = Server("http://127.0.0.1:9", "")
-_EMPTY: Final = "empty"
-_PEER: Final = "empty Textual app"
-_RUNS: Final = 5
 
 
-async def console(count: int) -> list[Figure]:
+async def console(count: int, turns: int, pace: Pace) -> list[Figure]:
+    """In turn; of each number the median counts."""
     with tempfile.TemporaryDirectory() as folder:
         await add_users(settings_for(_NOWHERE, Path(folder)), users(count))
-        ours, bare = _in_turn(folder)
+        pairs = [(_in_a_process("full_console", pace, folder), _in_a_process("empty_app", pace)) for _ in range(turns)]
+    ours, bare = (_median([pair[side] for pair in pairs]) for side in (0, 1))
     return [
-        _ratio(f"console over {count:,} users: first frame", ours.first_frame, bare.first_frame, "≤ 1.5"),
-        _ratio("  CPU to the first frame", ours.opening, bare.opening),
-        _ratio("  until the users are on it", ours.rows, bare.rows),
-        _ratio("  a key, as Pilot presses it", ours.pressed, bare.pressed),
-        _ratio("  CPU of going down a line", ours.key, bare.key),
-        Figure("  CPU while nobody does anything", "", f"{ours.idle:.1%}", "", "≤ 1 %"),
-        Figure("  CPU of showing 1,000 results a second", "", f"{ours.working:.1%}", "", "≤ 10 %"),
-        Figure("  memory", _PEER, f"{ours.memory:.0f} MiB : {bare.memory:.0f} MiB", ""),
+        _ratio(f"console over {count:,} users, first frame", ours.first_frame, bare.first_frame, "≤ 1.5", brief=True),
+        _ratio("console, CPU to the first frame", ours.opening, bare.opening),
+        _ratio("console, until the users are on it", ours.rows, bare.rows),
+        _ratio("console, a key as Pilot presses it", ours.pressed, bare.pressed, "≤ 1.1"),
+        _ratio("console, CPU of going down a line", ours.key, bare.key),
+        _share("console, CPU while nobody does anything", ours.idle, "≤ 1 % of a core"),
+        _share("console, CPU of showing 1,000 results a second", ours.working, "≤ 10 % of a core", brief=True),
+        Figure("console, memory", f"{ours.memory:.0f} MiB", bare=f"{bare.memory:.0f} MiB"),
     ]
 
 
-def _ratio(what: str, ours: float, bare: float, wanted: str = "") -> Figure:
-    return Figure(what, _PEER, f"{ours * 1000:.1f} ms : {bare * 1000:.1f} ms", f"{ours / bare:.2f}", wanted)
+def _ratio(what: str, ours: float, bare: float, wanted: str = "", *, brief: bool = False) -> Figure:
+    judged = (times(ours / bare, "bare", wanted),)
+    return Figure(what, milliseconds(ours), bare=milliseconds(bare), judged=judged, brief=brief)
 
 
-def _in_turn(folder: str) -> tuple[Seen, Seen]:
-    pairs = [(_in_a_process(folder), _in_a_process(_EMPTY)) for _ in range(_RUNS)]
-    return _median([ours for ours, _ in pairs]), _median([bare for _, bare in pairs])
+def _share(what: str, ours: float, wanted: str, *, brief: bool = False) -> Figure:
+    return Figure(what, f"{ours:.1%}", judged=(Judged(ours * 100, wanted),), brief=brief)
 
 
 def _median(seen: list[Seen]) -> Seen:
@@ -51,9 +49,8 @@ def _median(seen: list[Seen]) -> Seen:
     return Seen(*(sorted(column)[len(column) // 2] for column in columns))
 
 
-def _in_a_process(what: str) -> Seen:
-    module = "benchmarks.empty_app" if what == _EMPTY else "benchmarks.full_console"
-    command = [sys.executable, "-m", module, str(time.time()), what]
+def _in_a_process(module: str, pace: Pace, *given: str) -> Seen:
+    command = [sys.executable, "-m", f"benchmarks.{module}", str(time.time()), json.dumps(asdict(pace)), *given]
     # An installed program has been compiled before.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout

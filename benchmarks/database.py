@@ -1,17 +1,15 @@
-"""The application's users, read through the mapping, beside a loop over the bare driver, on each kind of database."""
+"""The application's users, read through the mapping, beside a loop over the bare driver, on a kind of database."""
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from contextlib import closing, contextmanager
 from time import perf_counter
 from typing import Any, Final
 
 from tests.servers.application import ask, run_script
-from tests.servers.guard import KINDS
 
-from benchmarks.table import Figure
+from benchmarks.servers import empty_database
+from benchmarks.table import Figure, rate, times
 from mmconsole.config import Settings, load_settings
 from mmconsole.database import Database, Snapshot, migrate, open_database
 from mmconsole.database.address import address_of, make_engine
@@ -37,46 +35,34 @@ _BARE: Final = (
 )
 
 
-async def read_through_the_mapping(many: int) -> list[Figure]:
-    """Pages of users with what we remember of each, and glances, on every kind of database that is installed here."""
-    return [figure for kind in kinds() for figure in await _read(kind, many)]
-
-
-async def _read(kind: str, many: int) -> list[Figure]:
+async def read_through_the_mapping(kind: str, many: int) -> list[Figure]:
+    """Pages of users with what we remember of each, and glances at them."""
     with application(kind, many) as settings:
         bare = await asyncio.to_thread(_bare, settings)
         async with open_database(settings) as database:
             pages = await _timed(database, _page)
             glances = await _timed(database, _glance)
-    what = f"{many:,} users read through the mapping, {kind}"
-    return [_figure(what, many, pages, bare), _figure(f"{many:,} users glanced at, {kind}", many, glances, bare)]
+    return [
+        _figure(f"{many:,} users read through the mapping, {kind}", many, pages, bare),
+        _figure(f"{many:,} users glanced at, {kind}", many, glances, bare),
+    ]
 
 
 def _figure(what: str, many: int, ours: float, bare: float) -> Figure:
-    speeds = f"{many / ours:,.0f} and {many / bare:,.0f} users a second"
-    return Figure(what, "the bare driver, without our columns", speeds, f"{bare / ours:.2f}")
-
-
-def kinds() -> list[str]:
-    """The kinds of database that are installed here."""
-    return ["sqlite", *(kind for kind, server in KINDS.items() if server.found() is not None)]
+    return Figure(what, rate(many, ours), bare=rate(many, bare), judged=(times(bare / ours, "bare"),))
 
 
 @contextmanager
-def application(kind: str, many: int) -> Iterator[Settings]:
-    """The database of an application with so many users, and us attached to it."""
-    with ExitStack() as stack:
-        if kind == "sqlite":
-            url = f"sqlite:///{Path(stack.enter_context(TemporaryDirectory())) / 'application.sqlite'}"
-        else:
-            server = KINDS[kind].new()
-            stack.callback(server.remove)
-            server.start()
-            server.create("app")
-            url = server.url("app")
+def application(kind: str, many: int, **flags: Any) -> Iterator[Settings]:  # noqa: ANN401 - any setting's
+    """The database of an application with so many users, and us attached to it. `flags` has `__` for the dot."""
+    with empty_database(kind) as url:
         run_script(url, _TABLE)
-        ask(url, _BEFORE.get(kind, "") + _FILL.format(many=many))
-        settings = load_settings(environment={}, flags={"database.url": ("benchmark", url)})
+        if many:
+            ask(url, _BEFORE.get(kind, "") + _FILL.format(many=many))
+        if kind == "postgresql":
+            flags["database__listen_url"] = url
+        given = {key.replace("__", "."): value for key, value in (flags | {"database__url": url}).items()}
+        settings = load_settings(environment={}, flags={key: ("benchmark", value) for key, value in given.items()})
         migrate(settings)
         ask(url, _AFTER[kind])
         yield settings

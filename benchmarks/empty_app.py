@@ -15,9 +15,20 @@ from textual.app import App
 from textual.screen import Screen
 
 SIZE: Final = (120, 36)
-_KEYS: Final = 100
-_IDLE: Final = 5.0
 _PAGE_SIZE: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long an app is looked at: nearly all the time of its benchmark is this."""
+
+    settles: float = 2.0
+    """Seconds of rest after the first frame, and again after the keys."""
+    keys: int = 100
+    idle: float = 5.0
+    """Seconds in which nobody does anything."""
+    working: float = 6.0
+    """Seconds of a job that reports 1,000 results in each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,7 @@ class Seen:
 async def watch(
     app: App[Any],
     begun: float,
+    pace: Pace,
     *,
     shown: Callable[[], bool] = lambda: True,
     work: Callable[[], Coroutine[Any, Any, float]] | None = None,
@@ -59,12 +71,12 @@ async def watch(
         while not shown():  # noqa: ASYNC110 - there is nothing to wait for in an app that does not know of it
             await asyncio.sleep(0.001)
         rows = time.time()
-        await asyncio.sleep(2)
+        await asyncio.sleep(pace.settles)
         moment, before = time.time(), time.process_time()
-        await pilot.press(*["down"] * _KEYS)
-        pressed, key = (time.time() - moment) / _KEYS, (time.process_time() - before) / _KEYS
-        await asyncio.sleep(1)
-        idle, memory = await share_of_a_core(asyncio.sleep(_IDLE)), _memory()
+        await pilot.press(*["down"] * pace.keys)
+        pressed, key = (time.time() - moment) / pace.keys, (time.process_time() - before) / pace.keys
+        await asyncio.sleep(pace.settles)
+        idle, memory = await share_of_a_core(asyncio.sleep(pace.idle)), _memory()
         working = await work() if work is not None else 0.0
         return Seen(first_frame - begun, rows - begun, key, idle, memory, opening, pressed, working)
 
@@ -95,4 +107,4 @@ def _memory() -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(asyncio.run(watch(App(), float(sys.argv[1]))))))
+    print(json.dumps(asdict(asyncio.run(watch(App(), float(sys.argv[1]), Pace(**json.loads(sys.argv[2])))))))

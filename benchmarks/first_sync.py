@@ -5,23 +5,55 @@ import time
 from collections import Counter
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-from benchmarks.peers import bare_loop, one_at_a_time
-from benchmarks.stage import Server, add_users, core_for, settings_for, simulator
-from benchmarks.table import Figure, middle
-from mmconsole.database import EmbeddedUser
+from benchmarks.peers import Chore, bare_loop, new_user, one_at_a_time, team_of
+from benchmarks.stage import Server, add_users, core_for, settings_for, simulator, users
+from benchmarks.table import Figure, middle, rate, times
 from mmconsole.services.summary import SyncRequest
 from mmconsole.simulator import capacity_seconds
 
-AT_ONCE = 16
+
+async def beside_peers(
+    count: int, turns: int, *, wanted: tuple[str, str], latency: float = 0.0, brief: bool = False
+) -> list[Figure]:
+    """Sequential, bare and ours in turn, each against a new server; the middle ratio counts."""
+    sequential, bare, own = [], [], []
+    for _ in range(turns):
+        with simulator(latency=latency) as server:
+            sequential.append(one_at_a_time(server, _new_users(server, count)))
+        with simulator(latency=latency) as server:
+            bare.append(await bare_loop(server, _new_users(server, count)))
+        with simulator(latency=latency) as server:
+            own.append(await _ours(server, count))
+    naive, limit = (rate(count, median(peer)) for peer in (sequential, bare))
+    judged = (times(middle(own, sequential), "naive", wanted[0]), times(middle(own, bare), "bare", wanted[1]))
+    what = f"first sync of {count:,} users" + (f", {latency * 1000:.0f} ms away" if latency else "")
+    return [Figure(what, rate(count, median(own)), naive, limit, judged, brief=brief)]
 
 
-def users(count: int) -> list[EmbeddedUser]:
-    return [EmbeddedUser(f"person{n}@example.test", first_name="Per", last_name=f"Son {n}") for n in range(count)]
+async def at_real_cost(count: int) -> list[Figure]:
+    """Against two virtual workers with a real server's costs: the limit is what these can do."""
+    calls = (
+        "POST /users",
+        "POST /teams/{id}/members",
+        "POST /users/{id}/tokens",
+        "GET /users/{id}",
+        "GET /users/{id}/teams",
+    )
+    limit = capacity_seconds(Counter(dict.fromkeys(calls, count)))
+    with simulator(cost="real") as server:
+        seconds = await _ours(server, count)
+    what, judged = f"first sync of {count} users, real costs", times(limit / seconds, "bare", "≥ 0.95")
+    ours, bare = (f"{count / spent:.1f}/s" for spent in (seconds, limit))
+    return [Figure(what, ours, bare=bare, judged=(judged,), brief=True)]
 
 
-async def ours(server: Server, count: int) -> float:
+def _new_users(server: Server, count: int) -> list[Chore]:
+    team = team_of(server)
+    return [new_user(number, team) for number in range(count)]
+
+
+async def _ours(server: Server, count: int) -> float:
     """Seconds of one first sync."""
     with tempfile.TemporaryDirectory() as folder:
         settings = settings_for(server, Path(folder))
@@ -34,53 +66,3 @@ async def ours(server: Server, count: int) -> float:
         message = f"a first sync of {count} users ended with {dict(summary.counts)}, {summary.listed[:3]}"
         raise RuntimeError(message)
     return seconds
-
-
-async def beside_peers(
-    what: str,
-    count: int,
-    wanted: tuple[str, str],
-    *,
-    turns: int = 5,
-    **options: Any,  # noqa: ANN401 - the simulator's own
-) -> list[Figure]:
-    """Sequential, bare and ours in turn, each against a new server; the middle ratio counts."""
-    sequential, bare, own = [], [], []
-    for _ in range(turns):
-        with simulator(**options) as server:
-            sequential.append(one_at_a_time(server, count))
-        with simulator(**options) as server:
-            bare.append(await bare_loop(server, count, at_once=AT_ONCE))
-        with simulator(**options) as server:
-            own.append(await ours(server, count))
-
-    def beside(peer: str, theirs: list[float], ratio: str, limit: str) -> Figure:
-        rates = f"{count / median(own):,.0f} users/s : {count / median(theirs):,.0f}"
-        return Figure(what, peer, rates, ratio, limit)
-
-    return [
-        beside("httpx, one at a time", sequential, f"{middle(own, sequential):.1f}", wanted[0]),
-        beside(f"bare aiohttp, {AT_ONCE} at once", bare, f"{middle(own, bare):.2f}", wanted[1]),
-    ]
-
-
-async def at_real_cost(count: int) -> Figure:
-    """Against two virtual workers with a real server's costs: the limit is what these can do."""
-    calls = (
-        "POST /users",
-        "POST /teams/{id}/members",
-        "POST /users/{id}/tokens",
-        "GET /users/{id}",
-        "GET /users/{id}/teams",
-    )
-    limit = capacity_seconds(Counter(dict.fromkeys(calls, count)))
-    with simulator(cost="real") as server:
-        seconds = await ours(server, count)
-    figures = f"{count / seconds:.1f} users/s : {count / limit:.1f}"
-    return Figure(
-        f"first sync of {count} users, real costs",
-        "what that server can do",
-        figures,
-        f"{limit / seconds:.2f}",
-        "≥ 0.95",
-    )

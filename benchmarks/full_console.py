@@ -5,9 +5,10 @@ import json
 import os
 import sys
 from dataclasses import asdict
+from functools import partial
 from typing import Final
 
-from benchmarks.empty_app import Seen, share_of_a_core, watch
+from benchmarks.empty_app import Pace, Seen, share_of_a_core, watch
 from mmconsole.cli.console import new_console
 from mmconsole.cli.given import Given
 from mmconsole.cli.loop import new_loop, spare_the_collector
@@ -18,13 +19,12 @@ from mmconsole.tui.work import Work
 
 _RESULTS: Final = 1_000
 """A second."""
-_SECONDS: Final = 6
 
 
-async def _measure(begun: float, folder: str) -> Seen:
+async def _measure(begun: float, pace: Pace, folder: str) -> Seen:
     os.environ |= {"XDG_DATA_HOME": folder, "XDG_CONFIG_HOME": folder, "MMCONSOLE_MATTERMOST_URL": "http://127.0.0.1:9"}
     app = new_console(Given())
-    seen = await watch(app, begun, shown=lambda: _has_rows(app), work=lambda: _work(app))
+    seen = await watch(app, begun, pace, shown=lambda: _has_rows(app), work=lambda: _work(app, pace.working))
     await app.aclose()
     return seen
 
@@ -37,23 +37,24 @@ def _has_rows(app: Console) -> bool:
     return len(source) > 0 and source.row_of(source.key_at(0)) is not None
 
 
-async def _work(app: Console) -> float:
+async def _work(app: Console, seconds: float) -> float:
     """CPU while the console shows a job with 1,000 results a second, less what making them up costs."""
     if app.running is None:
         message = "the console has no core"
         raise RuntimeError(message)
-    alone = await share_of_a_core(_report(Work("alone")))
-    shown = await share_of_a_core(app.running.perform(Work("benchmark"), _report))
+    report = partial(_report, results=int(_RESULTS * seconds))
+    alone = await share_of_a_core(report(Work("alone")))
+    shown = await share_of_a_core(app.running.perform(Work("benchmark"), report))
     return shown - alone
 
 
-async def _report(work: Work) -> None:
+async def _report(work: Work, *, results: int) -> None:
     """Tell of as many users as a fast server answers for, evenly."""
     clock = asyncio.get_running_loop().time
-    work.stage("applying", _RESULTS * _SECONDS)
+    work.stage("applying", results)
     work.job(1)
     begun = clock()
-    for number in range(_RESULTS * _SECONDS):
+    for number in range(results):
         user_id = UserId(str(number + 1))
         work.begun(user_id)
         work.ended(Result(user_id, Outcome.UPDATED))
@@ -65,4 +66,5 @@ async def _report(work: Work) -> None:
 if __name__ == "__main__":
     spare_the_collector()
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        print(json.dumps(asdict(runner.run(_measure(float(sys.argv[1]), sys.argv[2])))))
+        measured = _measure(float(sys.argv[1]), Pace(**json.loads(sys.argv[2])), sys.argv[3])
+        print(json.dumps(asdict(runner.run(measured))))

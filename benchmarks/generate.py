@@ -1,4 +1,4 @@
-"""Tokens for users who have accounts and no tokens, beside the same calls made one at a time."""
+"""Tokens for users who have accounts and no tokens, beside the same calls made by others."""
 
 import tempfile
 import time
@@ -6,10 +6,9 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmarks.first_sync import users
-from benchmarks.peers import tokens_one_at_a_time
-from benchmarks.stage import add_users, core_for, settings_for, simulator
-from benchmarks.table import Figure, middle
+from benchmarks.peers import bare_loop, one_at_a_time, token_for
+from benchmarks.stage import add_users, core_for, settings_for, simulator, users
+from benchmarks.table import Figure, middle, rate, times
 from mmconsole.config import Settings
 from mmconsole.core import Core
 from mmconsole.database import Snapshot, Transaction, open_database
@@ -20,26 +19,26 @@ from mmconsole.secrets import seal_keys
 from mmconsole.services.summary import SyncRequest
 from mmconsole.services.token_life import TokenRequest
 
-_TURNS = 5
 
-
-async def beside_a_loop(count: int, *, latency: float = 0.0) -> Figure:
-    """Both in turn, five times; the middle ratio counts. Journal, database and sealing are ours alone."""
+async def beside_peers(count: int, turns: int, *, latency: float = 0.0, brief: bool = False) -> list[Figure]:
+    """In turn; the middle ratio counts. Journal, database and sealing are ours alone."""
     keys = seal_keys.in_memory()
-    sequential, ours = [], []
+    sequential, bare, ours = [], [], []
     with simulator(latency=latency) as server, tempfile.TemporaryDirectory() as folder:
         settings = settings_for(server, Path(folder))
         await add_users(settings, users(count))
         async with core_for(settings, server, keys) as core:
             await core.sync.run(SyncRequest())
-        for _ in range(_TURNS):
+        for _ in range(turns):
             accounts = await _without_tokens(settings)
-            sequential.append(tokens_one_at_a_time(server, accounts))
+            sequential.append(one_at_a_time(server, map(token_for, accounts)))
+            bare.append(await bare_loop(server, map(token_for, accounts)))
             async with core_for(settings, server, keys) as core:
                 ours.append(await _generate(core, count))
     what = f"generate {count:,} tokens" + (f", {latency * 1000:.0f} ms away" if latency else "")
-    rates = f"{count / median(ours):,.0f} tokens/s : {count / median(sequential):,.0f}"
-    return Figure(what, "httpx, one at a time", rates, f"{middle(ours, sequential):.1f}", "≥ 3")
+    own, naive, limit = (rate(count, median(seconds)) for seconds in (ours, sequential, bare))
+    judged = (times(middle(ours, sequential), "naive", "≥ 3"), times(middle(ours, bare), "bare"))
+    return [Figure(what, own, naive, limit, judged, brief=brief)]
 
 
 async def _generate(core: Core, count: int) -> float:

@@ -1,9 +1,13 @@
-"""The same calls made by others: one at a time with plain httpx, and by a bare aiohttp loop without any database."""
+"""What others do: the same calls one at a time by plain httpx, and by a bare aiohttp loop without any database.
+
+A chore is the calls for one user, in their order; it is sent the answer to each, and no peer can leave one out.
+"""
 
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -11,7 +15,52 @@ import httpx
 
 from benchmarks.stage import Server
 
+AT_ONCE = 16
 PASSWORD = "Benchmark-pass-1"
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    method: str
+    path: str
+    body: Any = None
+    secret: str = ""
+    """Whose call it is; the administrator's without."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.secret}"} if self.secret else {}
+
+
+Chore = Generator[Call, Any, None]
+
+
+# ── chores ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def new_user(number: int, team: str) -> Chore:
+    """An account in a team, and a token that was tried."""
+    account = (yield Call("POST", "/users", _account(number)))["id"]
+    yield Call("POST", f"/teams/{team}/members", {"team_id": team, "user_id": account})
+    yield from _new_token(account)
+
+
+def token_for(account: str) -> Chore:
+    """A token for an account that is looked at before."""
+    yield Call("GET", f"/users/{account}")
+    yield from _new_token(account)
+
+
+def probe(secret: str) -> Chore:
+    """Does it work?"""
+    yield Call("GET", "/users/me", secret=secret)
+    yield Call("GET", "/users/me/teams", secret=secret)
+
+
+def _new_token(account: str) -> Chore:
+    token = (yield Call("POST", f"/users/{account}/tokens", {"description": "bench"}))["token"]
+    yield from probe(token)
 
 
 def _account(number: int) -> dict[str, Any]:
@@ -25,50 +74,36 @@ def _account(number: int) -> dict[str, Any]:
     }
 
 
-def one_at_a_time(server: Server, users: int) -> float:
+# ── peers ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def team_of(server: Server) -> str:
+    with _one_connection(server) as http:
+        return str(http.get("/teams/name/main").raise_for_status().json()["id"])
+
+
+def one_at_a_time(server: Server, chores: Iterable[Chore]) -> float:
     """What the Laravel version and the official command line do. Returns seconds."""
-    admin = {"Authorization": f"Bearer {server.token}"}
-    with httpx.Client(base_url=f"{server.url}/api/v4", headers=admin, timeout=60) as http:
-        team = http.get("/teams/name/main").json()["id"]
+    with _one_connection(server) as http:
         began = time.perf_counter()
-        for number in range(users):
-            account = http.post("/users", json=_account(number)).json()["id"]
-            http.post(f"/teams/{team}/members", json={"team_id": team, "user_id": account}).raise_for_status()
-            token = http.post(f"/users/{account}/tokens", json={"description": "bench"}).json()["token"]
-            own = {"Authorization": f"Bearer {token}"}
-            http.get("/users/me", headers=own).raise_for_status()
-            http.get("/users/me/teams", headers=own).raise_for_status()
+        for chore in chores:
+            call = next(chore, None)
+            while call is not None:
+                answer = http.request(call.method, call.path, json=call.body, headers=call.headers)
+                call = _next(chore, answer.raise_for_status().json())
         return time.perf_counter() - began
 
 
-def tokens_one_at_a_time(server: Server, accounts: list[str]) -> float:
-    """A token for each account, tried as ours are. Returns seconds."""
-    admin = {"Authorization": f"Bearer {server.token}"}
-    with httpx.Client(base_url=f"{server.url}/api/v4", headers=admin, timeout=60) as http:
-        began = time.perf_counter()
-        for account in accounts:
-            http.get(f"/users/{account}").raise_for_status()
-            token = http.post(f"/users/{account}/tokens", json={"description": "bench"}).json()["token"]
-            own = {"Authorization": f"Bearer {token}"}
-            http.get("/users/me", headers=own).raise_for_status()
-            http.get("/users/me/teams", headers=own).raise_for_status()
-        return time.perf_counter() - began
-
-
-async def bare_loop(server: Server, users: int, *, at_once: int) -> float:
+async def bare_loop(server: Server, chores: Iterable[Chore], *, at_once: int = AT_ONCE) -> float:
     """The limit: the same calls without journal, database, checks or retries. Returns seconds."""
     async with _session(server) as http:
-        team = (await _get(http, "/teams/name/main"))["id"]
-        numbers = iter(range(users))
+        left = iter(chores)
 
         async def worker() -> None:
-            for number in numbers:
-                account = (await _post(http, "/users", _account(number)))["id"]
-                await _post(http, f"/teams/{team}/members", {"team_id": team, "user_id": account})
-                token = (await _post(http, f"/users/{account}/tokens", {"description": "bench"}))["token"]
-                own = {"Authorization": f"Bearer {token}"}
-                await _get(http, "/users/me", headers=own)
-                await _get(http, "/users/me/teams", headers=own)
+            for chore in left:
+                call = next(chore, None)
+                while call is not None:
+                    call = _next(chore, await _answer(http, call))
 
         began = time.perf_counter()
         await asyncio.gather(*(worker() for _ in range(at_once)))
@@ -81,35 +116,31 @@ async def bare_look(server: Server, ids: list[str], *, since: int, batch: int, a
         calls = 0
         began = time.perf_counter()
         for start in range(0, len(ids), batch):
-            await _post(http, f"/users/ids?since={since}", ids[start : start + batch])
+            await _answer(http, Call("POST", f"/users/ids?since={since}", ids[start : start + batch]))
             calls += 1
-        calls += await _all_pages(lambda page: _get(http, f"/users/tokens?page={page}&per_page=200"), at_once)
+        calls += await _all_tokens(http, at_once)
         return time.perf_counter() - began, calls
 
 
-async def bare_probes(server: Server, secrets: list[str], *, at_once: int) -> float:
-    """The limit of a deep check: each secret tried by two calls, and nothing remembered. Returns seconds."""
-    async with _session(server) as http:
-        left = iter(secrets)
-
-        async def worker() -> None:
-            for secret in left:
-                own = {"Authorization": f"Bearer {secret}"}
-                await _get(http, "/users/me", headers=own)
-                await _get(http, "/users/me/teams", headers=own)
-
-        began = time.perf_counter()
-        await asyncio.gather(*(worker() for _ in range(at_once)))
-        return time.perf_counter() - began
-
-
-async def _all_pages(fetch: Callable[[int], Awaitable[Any]], at_once: int) -> int:
+async def _all_tokens(http: aiohttp.ClientSession, at_once: int) -> int:
     page, full = 0, True
     while full:
-        pages = await asyncio.gather(*(fetch(number) for number in range(page, page + at_once)))
-        full = all(len(one) == 200 for one in pages)
+        calls = [Call("GET", f"/users/tokens?page={page + more}&per_page={_PAGE}") for more in range(at_once)]
+        full = all(len(one) == _PAGE for one in await asyncio.gather(*(_answer(http, call) for call in calls)))
         page += at_once
     return page
+
+
+def _next(chore: Chore, answer: Any) -> Call | None:  # noqa: ANN401 - JSON
+    try:
+        return chore.send(answer)
+    except StopIteration:
+        return None
+
+
+def _one_connection(server: Server) -> httpx.Client:
+    admin = {"Authorization": f"Bearer {server.token}"}
+    return httpx.Client(base_url=f"{server.url}/api/v4", headers=admin, timeout=60)
 
 
 def _session(server: Server) -> aiohttp.ClientSession:
@@ -121,13 +152,7 @@ def _session(server: Server) -> aiohttp.ClientSession:
     )
 
 
-async def _get(http: aiohttp.ClientSession, path: str, headers: dict[str, str] | None = None) -> Any:  # noqa: ANN401
-    async with http.get(f"/api/v4{path}", headers=headers) as answer:
-        answer.raise_for_status()
-        return json.loads(await answer.read())
-
-
-async def _post(http: aiohttp.ClientSession, path: str, body: Any) -> Any:  # noqa: ANN401
-    async with http.post(f"/api/v4{path}", json=body) as answer:
+async def _answer(http: aiohttp.ClientSession, call: Call) -> Any:  # noqa: ANN401 - JSON
+    async with http.request(call.method, f"/api/v4{call.path}", json=call.body, headers=call.headers) as answer:
         answer.raise_for_status()
         return json.loads(await answer.read())

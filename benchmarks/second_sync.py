@@ -5,24 +5,22 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
 from benchmarks.peers import bare_look
 from benchmarks.roster import in_step
-from benchmarks.stage import Server, core_for, run_as_commands_do, settings_for, simulator
-from benchmarks.table import Figure
+from benchmarks.stage import Server, calls_so_far, core_for, run_as_commands_do, settings_for, simulator
+from benchmarks.table import Figure, Judged, per, times
 from mmconsole.config import Settings
 from mmconsole.database import open_database
 from mmconsole.services.look import BATCH
 from mmconsole.services.summary import SyncRequest
 
-_AGAIN = 4
 _MEASURE = "import asyncio, sys; from benchmarks.second_sync import in_this_process; in_this_process(*sys.argv[1:])"
 
 
-async def unchanged(count: int) -> list[Figure]:
-    """Calls, time beside a bare loop of the same calls (in turn, the best of each), and rows written."""
+async def unchanged(count: int, turns: int) -> list[Figure]:
+    """Calls and rows written, and the time beside a bare loop of the same calls (in turn, the best of each)."""
     with simulator(users=count, with_tokens=True) as server, tempfile.TemporaryDirectory() as folder:
         settings = settings_for(server, Path(folder))
         users = await in_step(settings, server)
@@ -31,33 +29,29 @@ async def unchanged(count: int) -> list[Figure]:
         seconds = await _sync(settings, server)
         calls, rows = calls_so_far(server) - before_calls, await _written(settings) - before_rows
         bare, bare_calls = await bare_look(server, ids, since=since, batch=BATCH, at_once=8)
-        for _ in range(_AGAIN):
+        for _ in range(turns - 1):
             seconds = min(seconds, await _sync(settings, server))
             bare = min(bare, (await bare_look(server, ids, since=since, batch=BATCH, at_once=8))[0])
     what = f"sync of {users:,} unchanged users"
+    made = (per(calls / users, "user", "≤ 0.01"),)
+    spent = (times(seconds / bare, "bare", "≤ 3"),)
     return [
-        Figure(what, "users", f"{calls} calls", f"{calls / users:.4f}", "≤ 0.01"),
-        Figure(
-            what, f"bare loop, {bare_calls} calls", f"{seconds:.2f} s : {bare:.2f} s", f"{seconds / bare:.2f}", "≤ 3"
-        ),
-        Figure(what, "users", f"{rows} rows of users, tokens, items, activity written", f"{rows / users:.4f}", "0"),
+        Figure(what, f"{seconds:.2f} s", bare=f"{bare:.2f} s", judged=spent, brief=True),
+        Figure(f"{what}, calls", f"{calls}", bare=f"{bare_calls}", judged=made),
+        Figure(f"{what}, rows written", f"{rows}", judged=(Judged(rows, "≤ 0"),)),
     ]
 
 
-async def memory(counts: list[int]) -> list[Figure]:
+async def memory(count: int, *, brief: bool) -> list[Figure]:
     """The peak memory of a process that syncs so many users with nothing to do."""
-    figures = []
-    for count in counts:
-        with simulator(users=count, with_tokens=True) as server, tempfile.TemporaryDirectory() as folder:
-            settings = settings_for(server, Path(folder))
-            users = await in_step(settings, server)
-            command = [sys.executable, "-c", _MEASURE, server.url, server.token, folder]
-            said = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: ASYNC221 - nothing else runs meanwhile
-            peak, seconds = json.loads(said)
-            figures.append(
-                Figure(f"memory, {users:,} unchanged users", "", f"{seconds:.1f} s", f"{peak:.0f} MiB", "≤ 250 MiB")
-            )
-    return figures
+    with simulator(users=count, with_tokens=True) as server, tempfile.TemporaryDirectory() as folder:
+        settings = settings_for(server, Path(folder))
+        users = await in_step(settings, server)
+        command = [sys.executable, "-c", _MEASURE, server.url, server.token, folder]
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: ASYNC221 - nothing else runs meanwhile
+    peak, seconds = json.loads(said)
+    what, judged = f"memory of a sync of {users:,} unchanged users", Judged(peak, "≤ 250 MiB")
+    return [Figure(what, f"{peak:.0f} MiB, {seconds:.1f} s", judged=(judged,), brief=brief)]
 
 
 def in_this_process(url: str, token: str, folder: str) -> None:
@@ -96,9 +90,3 @@ async def _written(settings: Settings) -> int:
     async with open_database(settings) as database:
         jobs = await database.read(lambda db: sum(job.counts.total for job in db.jobs.page(limit=100)))
         return jobs + await database.read(lambda db: db.activity.last_id())
-
-
-def calls_so_far(server: Server) -> int:
-    """All calls that the server has answered."""
-    with urllib.request.urlopen(f"{server.url}/_simulator/calls") as answer:
-        return sum(json.load(answer)["counts"].values())

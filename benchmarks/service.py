@@ -14,17 +14,15 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from benchmarks.first_sync import users
 from benchmarks.load import Load, load, request
-from benchmarks.stage import Server, add_users, core_for, settings_for, simulator
-from benchmarks.table import Figure
+from benchmarks.stage import Server, add_users, core_for, settings_for, simulator, users
+from benchmarks.table import Figure, milliseconds, times
 from mmconsole.config import Settings
 from mmconsole.database import open_database
 from mmconsole.domain.callers import Scope
 from mmconsole.secrets import seal_keys
 from mmconsole.services.summary import SyncRequest
 
-_RUNS: Final = 3
 _AT_ONCE: Final = 64
 """Each link is one commit that reaches the disk: of 16 all wait for the same one, and the disk is what is measured."""
 _CLICK: Final = {
@@ -53,61 +51,47 @@ with asyncio.Runner(loop_factory=new_loop) as runner:
 """
 
 
-async def service(count: int, asked: int) -> list[Figure]:
-    """Links for `count` users are asked for `asked` times, and redeemed; the better of several runs of each."""
+async def service(count: int, asked: int, turns: int) -> list[Figure]:
+    """Links for `count` users are asked for `asked` times, and redeemed; the best of several runs of each."""
     with simulator() as server, tempfile.TemporaryDirectory() as folder:
         stage = await _Stage.made(server, Path(folder), count)
         with _bare() as (bare, beside), stage.serving() as one:
             await stage.ask(one, count)
             peer, ours, cost = 0.0, 0.0, _Cost(beside, stage.process)
-            for _ in range(_RUNS):
+            for _ in range(turns):
                 peer = max(peer, (await load(bare, stage.bare(asked), at_once=_AT_ONCE)).rate)
                 ours = max(ours, (await stage.ask(one, asked)).rate)
-            theirs, each = cost.each(_RUNS * asked)
+            theirs, each = cost.each(turns * asked)
             half = await stage.ask(one, asked, per_second=ours / 2)
             redeemed = await stage.redeem(one, min(count, asked))
             memory = _memory(stage.process)
         with stage.serving(workers=2) as two:
             await stage.ask(two, count)
             cost = _Cost(stage.process)
-            both = max([(await stage.ask(two, asked)).rate for _ in range(_RUNS)])
-            (shared,) = cost.each(_RUNS * asked)
+            both = max([(await stage.ask(two, asked)).rate for _ in range(turns)])
+            (shared,) = cost.each(turns * asked)
+    first = times(ours / peer, "bare", "≥ 0.3")
+    second = times(both / ours, "one process", "≥ 1.7 on free cores")
+    waits = f"half within {milliseconds(half.percentile(0.5))}, 99 % within {milliseconds(half.percentile(0.99))}"
     return [
+        Figure(f"magic links, {_AT_ONCE} at once", _rate(ours), bare=_rate(peer), judged=(first,), brief=True),
+        Figure("magic links, CPU for each", _micro(each), bare=_micro(theirs), judged=(times(each / theirs, "bare"),)),
+        Figure("magic links at half that pace", waits),
+        Figure("magic links redeemed, two calls to the server each", _rate(redeemed.rate)),
+        Figure("magic links by two processes", _rate(both), judged=(second,)),
         Figure(
-            f"magic links, {_AT_ONCE} at once",
-            "bare FastAPI route",
-            f"{ours:,.0f}/s : {peer:,.0f}/s",
-            f"{ours / peer:.2f}",
-            "≥ 0.3",
+            "magic links by two processes, CPU for each", _micro(shared), judged=(times(shared / each, "one process"),)
         ),
-        Figure(
-            "  CPU for each",
-            "",
-            f"{each * 1e6:,.0f} µs : {theirs * 1e6:,.0f} µs",
-            f"{theirs / each:.2f}",
-        ),
-        Figure(
-            "  at half of that: half within, 99 % within",
-            "",
-            f"{half.percentile(0.5) * 1000:.1f} ms, {half.percentile(0.99) * 1000:.1f} ms",
-            "",
-        ),
-        Figure("  redeemed, with two calls to the server", "", f"{redeemed.rate:,.0f}/s", ""),
-        Figure(
-            "  by two processes",
-            "by one",
-            f"{both:,.0f}/s : {ours:,.0f}/s",
-            f"{both / ours:.2f}",
-            "≥ 1.7 on free cores",
-        ),
-        Figure(
-            "  CPU for each",
-            "by one",
-            f"{shared * 1e6:,.0f} µs : {each * 1e6:,.0f} µs",
-            f"{each / shared:.2f}",
-        ),
-        Figure("  memory of one process", "", f"{memory:.0f} MiB", ""),
+        Figure("memory of the service, one process", f"{memory:.0f} MiB"),
     ]
+
+
+def _rate(a_second: float) -> str:
+    return f"{a_second:,.0f}/s"
+
+
+def _micro(seconds: float) -> str:
+    return f"{seconds * 1e6:,.0f} µs"
 
 
 class _Stage:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -58,6 +59,12 @@ def simulator(**options: Any) -> Iterator[Server]:  # noqa: ANN401 - the simulat
             process.terminate()
 
 
+def calls_so_far(server: Server) -> int:
+    """All calls that the server has answered."""
+    with urllib.request.urlopen(f"{server.url}/_simulator/calls") as answer:
+        return sum(msgspec.json.decode(answer.read())["counts"].values())
+
+
 def run_as_commands_do(work: Coroutine[Any, Any, T]) -> T:
     """Run on the event loop and with the garbage collection of the commands: peers get the same."""
     spare_the_collector()
@@ -68,8 +75,15 @@ def run_as_commands_do(work: Coroutine[Any, Any, T]) -> T:
 def settings_for(server: Server, folder: Path) -> Settings:
     """The settings of a profile whose embedded database lies in a folder."""
     os.environ["XDG_DATA_HOME"] = str(folder)
-    flags = {"mattermost.url": ("--url", server.url), "sync.teams": ("--teams", ["main"])}
-    return load_settings(flags=flags, environment={})
+    return load_settings(flags=flags_for(server), environment={})
+
+
+def flags_for(server: Server) -> dict[str, tuple[str, Any]]:
+    return {"mattermost.url": ("--url", server.url), "sync.teams": ("--teams", ["main"])}
+
+
+def users(count: int) -> list[EmbeddedUser]:
+    return [EmbeddedUser(f"person{n}@example.test", first_name="Per", last_name=f"Son {n}") for n in range(count)]
 
 
 async def add_users(settings: Settings, users: list[EmbeddedUser]) -> None:

@@ -5,10 +5,10 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.table import Figure
+from benchmarks.table import Figure, milliseconds, times
 
 
-def help_text(runs: int = 15) -> Figure:
+async def help_text(runs: int) -> list[Figure]:
     """`mmconsole --help` beside an interpreter that does nothing, in turn; the medians count."""
     command = [str(Path(sys.executable).parent / "mmconsole"), "--help"]
     nothing = [sys.executable, "-c", "pass"]
@@ -17,13 +17,8 @@ def help_text(runs: int = 15) -> Figure:
         ours.append(_seconds(command))
         bare.append(_seconds(nothing))
     own, other = sorted(ours)[runs // 2], sorted(bare)[runs // 2]
-    return Figure(
-        "mmconsole --help",
-        "python -c pass",
-        f"{own * 1000:.0f} ms : {other * 1000:.0f} ms",
-        f"{own / other:.1f}",
-        "≤ 10",
-    )
+    judged = (times(own / other, "bare", "≤ 10"),)
+    return [Figure("`mmconsole --help`", milliseconds(own), bare=milliseconds(other), judged=judged, brief=True)]
 
 
 def _seconds(command: list[str]) -> float:
