@@ -117,6 +117,11 @@ class Core:
         """Let other processes take a part of each job."""
         self._applying.crew = self.crew
 
+    @property
+    def operator(self) -> str:
+        """Who is at work here, as the operating system calls them."""
+        return self._actor.partition("@")[0]
+
     # ── users ────────────────────────────────────────────────────────────────────────────────────
 
     @cached_property

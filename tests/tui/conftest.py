@@ -193,6 +193,7 @@ async def console_over(
     """A console of a size over the office, when all it reads at the start is shown."""
     async with open_core(office.settings, face="test") as core:
         core.overview._now = lambda: NOW
+        core._actor = "ops1@machine test"
         looks: dict[str, Any] = {"now": lambda: NOW, "theme": "dark", "plain_signs": False}
         app = Watched(office.settings, already(core), **looks | options)
         app.animation_level = "none"

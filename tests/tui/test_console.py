@@ -223,6 +223,21 @@ async def test_what_happens_is_in_the_log_and_in_the_last_line(office: "Office",
         assert app.text().count("token revoked") == 2
 
 
+async def test_the_title_says_when_an_observer_looks_at_everybody_again(
+    office: "Office", console: "OpenConsole"
+) -> None:
+    await office.fill(10)
+    await office.write(lambda tx: setattr(tx.meta, "compared_at", NOW - timedelta(minutes=20)))
+    async with console((200, 50)) as (app, pilot):
+        nobody = app.text()
+        await office.write(lambda tx: tx.leases.acquire("observer", holder="x", now=NOW, ttl=timedelta(minutes=1)))
+        await pilot.press("R")
+        await app.settled(pilot)
+
+        assert "next sync" not in nobody
+        assert f"next sync {(NOW + timedelta(minutes=40)).astimezone():%H:%M}" in app.text()
+
+
 async def test_details_go_and_come_back(office: "Office", console: "OpenConsole") -> None:
     await office.fill(3)
     async with console((120, 36)) as (app, pilot):

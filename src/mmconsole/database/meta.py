@@ -12,6 +12,7 @@ _DIAGNOSTIC_ID: Final = "server.diagnostic_id"
 _URL: Final = "server.url"
 _LAST_LOOK: Final = "server.last_look"
 _LAST_FULL_LOOK: Final = "server.last_full_look"
+_COMPARED_AT: Final = "observer.compared_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +88,13 @@ class MetaRepository:
     @last_full_look.setter
     def last_full_look(self, moment: datetime) -> None:
         self.set(_LAST_FULL_LOOK, moment.isoformat())
+
+    @property
+    def compared_at(self) -> datetime | None:
+        """When an observer last compared all rows with what we remember, by its own clock."""
+        found = self.get(_COMPARED_AT)
+        return datetime.fromisoformat(found) if found else None
+
+    @compared_at.setter
+    def compared_at(self, moment: datetime) -> None:
+        self.set(_COMPARED_AT, moment.isoformat())

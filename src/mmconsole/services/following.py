@@ -18,7 +18,7 @@ from mmconsole.services.applying import Applying, Watching
 from mmconsole.services.changes import note
 from mmconsole.services.hearing import Making, heard_by
 from mmconsole.services.jobs import Journal, end_left
-from mmconsole.services.leases import Lease, Twofold, hold
+from mmconsole.services.leases import OBSERVER, Lease, Twofold, hold
 from mmconsole.services.link_tokens import ONE_REPAIR_IN, REPAIR
 from mmconsole.services.look import Aim, Planned
 from mmconsole.services.planning import Brief, Planning, noted
@@ -27,7 +27,7 @@ from mmconsole.services.summary import LEFT_FOR_LATER, Progress, Silent, Summary
 from mmconsole.services.sync import LEASE as TURN
 
 KIND: Final = "follow"
-LEASE: Final = "observer"
+LEASE: Final = OBSERVER
 """Held by the one observer of a database, for as long as it follows."""
 HELD_BACK: Final = (GuardTripped, TooManyMails)
 """What stops some users and is an operator's to decide."""

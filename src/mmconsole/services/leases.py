@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 LIFETIME: Final = timedelta(seconds=30)
 OBSERVER: Final = "observer"
-"""The last word of an observer's name: it has many short turns, and is waited for by everybody."""
+"""Its lease, and the last word of its name: it has many short turns, and is waited for by everybody."""
 _FOR_OBSERVERS: Final = 15.0
 """Seconds; its turns end sooner when somebody else may come."""
 _RENEW_EVERY: Final = 10.0

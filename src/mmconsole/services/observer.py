@@ -47,7 +47,6 @@ AT_ONCE: Final = 1_000
 _PAGE: Final = 500
 _PROJECTS: Final = 8
 """Projects that are followed at once."""
-_COMPARED_AT: Final = "observer.compared_at"
 _FIRST_PAUSE: Final = 10.0
 """Seconds until somebody is tried again, doubled each time."""
 _LONGEST_PAUSE: Final = 3_600.0
@@ -392,11 +391,11 @@ class Observer:
 
     async def _compare_in_time(self, shift: _Shift) -> None:
         now, every = self._now(), self._settings.values.observer.compare_every
-        last = await self._database.read(lambda db: db.meta.get(_COMPARED_AT))
-        if last is not None and now - datetime.fromisoformat(last) < every:
+        last = await self._database.read(lambda db: db.meta.compared_at)
+        if last is not None and now - last < every:
             return
         found = await Unseen(self._database).write_down(shift.lease, at=now)
-        await shift.lease.write(lambda tx: tx.meta.set(_COMPARED_AT, now.isoformat()))
+        await shift.lease.write(lambda tx: setattr(tx.meta, "compared_at", now))
         if found:
             shift.hearer.said(f"{found:,} rows say something else than we remember, though no trigger told.")
         if not await self.sees_changes():

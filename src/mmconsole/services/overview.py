@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from mmconsole.config import Settings
@@ -15,6 +15,7 @@ from mmconsole.domain.plans import Outcome
 from mmconsole.domain.tokens import Health, TokenRecord
 from mmconsole.domain.users import User, UserId
 from mmconsole.secrets.forms import form_of, seal_key_of
+from mmconsole.services.leases import OBSERVER
 
 EVERYBODY: Final = Filter()
 _PAGE: Final = 1_000
@@ -79,6 +80,8 @@ class Glance:
     """The server's time of the last look at its accounts; None for never."""
     causes: tuple[tuple[str, int], ...] = ()
     """Why tokens are broken, the most frequent reasons first, each with its number of users."""
+    next_sync: datetime | None = None
+    """When the observer compares all rows again, and syncs who differs; None where none is at work."""
 
     @property
     def users(self) -> int:
@@ -123,7 +126,8 @@ class Overview:
 
     async def glance(self) -> Glance:
         as_of = self._settings.as_of(self._now())
-        return await self._database.read(lambda db: _glance(db, as_of))
+        every = self._settings.values.observer.compare_every
+        return await self._database.read(lambda db: _glance(db, as_of, compared_every=every))
 
 
 def _origin(db: Snapshot, user_id: UserId) -> Origin:
@@ -139,10 +143,13 @@ def _origin(db: Snapshot, user_id: UserId) -> Origin:
     )
 
 
-def _glance(db: Snapshot, as_of: AsOf) -> Glance:
+def _glance(db: Snapshot, as_of: AsOf, *, compared_every: timedelta) -> Glance:
+    compared = db.meta.compared_at
+    followed = compared is not None and db.leases.find(OBSERVER, now=as_of.now) is not None
     return Glance(
         by_status=db.listing.counts_by_status(as_of),
         expiring=tuple(db.listing.expiring_by_day(as_of)),
         looked_at=moment_of(db.meta.last_look),
         causes=tuple(db.listing.causes(_USELESS, as_of, limit=_CAUSES)),
+        next_sync=compared + compared_every if compared is not None and followed else None,
     )

@@ -119,9 +119,17 @@ class CloserLook:
         self._show(replace(closer, asking=True))
         try:
             self._show(replace(closer, standing=await self._core.standings.ask(account_id)))
+            await self._learn_version()
         except MmconsoleError as fault:
             self._troubled_at = asyncio.get_running_loop().time()
             self._show(replace(closer, trouble=str(fault)))
+
+    async def _learn_version(self) -> None:
+        """Whoever has answered is known by now; the title says it."""
+        running = self._console.running
+        if running is not None and running.facts is None:
+            running.facts = await self._core.server.facts()
+            self._console.picture.draw()
 
     def _show(self, closer: Closer) -> None:
         self._console.known.closer = closer

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from mmconsole.domain.tokens import Health
 from mmconsole.errors import MissingSetting
 from mmconsole.tui.actions import Action, Pane, find, in_bar
+from mmconsole.tui.cells import harmless
 from mmconsole.tui.detail_pane import OF_A_TOKEN, WAYS, Doing, Way
 from mmconsole.tui.frame import doing_of
 from mmconsole.tui.key_bar import Key
@@ -51,12 +52,20 @@ class Picture:
 
     def _facts(self) -> list[str]:
         allowed = [self._console.permission.word, self._undo_words()] if self._console.core is not None else []
-        return [*filter(None, allowed), *self._counted(), *self._version()]
+        return [*filter(None, allowed), *self._counted(), *self._next_sync(), *self._version()]
+
+    def _next_sync(self) -> list[str]:
+        """When an observer looks at everybody again; left out where none does, and where it is late."""
+        glance = self._console.known.glance
+        due = glance.next_sync if glance is not None else None
+        return [f"next sync {due.astimezone():%H:%M}"] if due is not None and due > self._console.now() else []
 
     def _version(self) -> list[str]:
-        """Of the server, once it was asked for something."""
-        facts = self._console.running.facts if self._console.running is not None else None
-        return [f"mattermost {'.'.join(map(str, facts.version))}"] if facts is not None else []
+        """Of the server, once it was asked for something, and who is at work here."""
+        core, running = self._console.core, self._console.running
+        facts = running.facts if running is not None else None
+        version = [f"mattermost {'.'.join(map(str, facts.version))}"] if facts is not None else []
+        return [*version, *([harmless(core.operator)] if core is not None else [])]
 
     def _undo_words(self) -> str:
         console = self._console
