@@ -3,6 +3,8 @@
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from mmconsole.simulator import Fault
 
 if TYPE_CHECKING:
@@ -80,6 +82,15 @@ async def test_a_project_that_nobody_names_is_unknown(site: "Site") -> None:
 
     assert answer.status_code == 404
     assert answer.json()["kind"] == "ProjectUnknown"
+
+
+@pytest.mark.parametrize("project", ["a%0Ab", "a%00", "a%E2%80%AEb"])
+async def test_an_id_with_characters_that_act_is_no_projects(site: "Site", project: str) -> None:
+    path = f"/api/mattermost/projects/{project}/channel"
+
+    answers = [await site.ask("PUT", path, json={"name": "Bridge", "team": "main"}), await site.ask("DELETE", path)]
+
+    assert [answer.status_code for answer in answers] == [400, 400]
 
 
 async def test_the_guard_holds_over_http(open_site: "OpenSite") -> None:

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from mmconsole.core import Gateway
 from mmconsole.domain.callers import Scope
 from mmconsole.domain.channels import ChannelChange, ProjectId
+from mmconsole.errors import UsageError
 from mmconsole.services.application_calls import Done
 from mmconsole.web import examples
 from mmconsole.web.door import Door
@@ -70,13 +71,20 @@ class _Desk:
         """Make sure that a project has its channel."""
         await self._door.caller(request, Scope.PROJECT)
         given = facts or ProjectFacts()
-        change = await self._calls.open_channel(ProjectId(project), name=given.name, team=given.team)
+        change = await self._calls.open_channel(_id_of(project), name=given.name, team=given.team)
         return JSONResponse(_channel(project, change))
 
     async def archive_channel(self, request: Request, project: _Project) -> Response:
         """Archive a project's channel. One that has none, or whose channel is archived, is left as it is."""
         await self._door.caller(request, Scope.PROJECT)
-        return JSONResponse(_channel(project, await self._calls.archive_channel(ProjectId(project))))
+        return JSONResponse(_channel(project, await self._calls.archive_channel(_id_of(project))))
+
+
+def _id_of(project: str) -> ProjectId:
+    """Raises UsageError for what no table has as a key, no database need take, and no channel could be marked with."""
+    if not project.isprintable():
+        raise UsageError(why="`project` is no id of a projects table.")
+    return ProjectId(project)
 
 
 def _told(done: Done) -> JSONResponse:
