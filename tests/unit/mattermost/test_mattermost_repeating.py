@@ -245,6 +245,29 @@ async def test_a_retry_after_with_a_date_is_understood(client: MattermostClient,
     assert stopped.slept == [0.0, 9.0]
 
 
+@pytest.mark.parametrize("said", ["Mon, 01 Jan 9999999999999 00:00:00 GMT", "soon", "-5"])
+async def test_a_retry_after_that_says_nothing_is_as_good_as_none(
+    client: MattermostClient, server: Any, stopped: Any, said: str
+) -> None:
+    server.says(429, b"", {"Retry-After": said}).says(200, ME)
+
+    await client.account(ANN)
+
+    assert [wait for wait in stopped.slept if wait] == [1.0]
+
+
+async def test_a_retry_after_without_end_is_told_and_holds_nobody_up(
+    client: MattermostClient, server: Any, stopped: Any
+) -> None:
+    server.says(429, b"", {"Retry-After": "9" * 400})
+
+    with pytest.raises(Throttled, match="asks to slow down"):
+        await client.account(ANN)
+
+    assert stopped.slept == []
+    assert client.pace.wait_left == 300
+
+
 async def test_without_retry_after_the_waits_grow(client: MattermostClient, server: Any, stopped: Any) -> None:
     server.says(429, b"limit exceeded").says(429, b"").says(429, b"").says(200, ME)
 
