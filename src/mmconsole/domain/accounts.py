@@ -11,8 +11,11 @@ ORDINARY_ROLES: Final = frozenset({"system_user", "system_guest", "system_user_a
 
 
 def moment_of(milliseconds: int) -> datetime | None:
-    """The server's milliseconds as a moment; None for its 0, which means never."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
+    """The server's milliseconds as a moment; None for its 0, which means never, and for what no calendar has."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)

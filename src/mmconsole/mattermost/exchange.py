@@ -44,6 +44,8 @@ T = TypeVar("T")
 
 _REQUEST_ID: ContextVar[str] = ContextVar("mmconsole_mattermost_request_id", default="")
 _HEADERS: Final = {"User-Agent": "mmconsole", "Accept": "application/json", "Accept-Encoding": "gzip"}
+_LONGEST_REQUEST_ID: Final = 64
+"""Characters that our tables have for it. A proxy may make it as long as it likes."""
 _NO_SEGMENTS: Final = frozenset({"", ".", ".."})
 _BAD_SEGMENT: Final = "api.context.invalid_url_param.app_error"
 
@@ -246,7 +248,7 @@ class Exchange:
             answer = await read_answer(response)
         except httpx.RequestError as fault:
             raise self.translator.of_wire(fault, call.route) from fault
-        _REQUEST_ID.set(answer.header("X-Request-Id"))
+        _REQUEST_ID.set(answer.header("X-Request-Id")[:_LONGEST_REQUEST_ID])
         if not answer.header("Age"):
             self.clock.hear(answer.header("Date"))
         return answer

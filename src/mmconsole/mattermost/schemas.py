@@ -14,6 +14,8 @@ from mmconsole.domain.channels import Channel, ChannelId
 from mmconsole.domain.tokens import Token, TokenId
 
 _SIZE: Final = Meta(min_length=1, max_length=64)
+Stamp = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""Milliseconds since 1970. What no column of a database holds is no answer of Mattermost's."""
 
 
 class AppError(Struct, gc=False):
@@ -35,9 +37,9 @@ class AccountRow(Struct, gc=False):
     auth_service: str = ""
     is_bot: bool = False
     remote_id: str | None = None
-    create_at: int = 0
-    update_at: int = 0
-    delete_at: int = 0
+    create_at: Stamp = 0
+    update_at: Stamp = 0
+    delete_at: Stamp = 0
     email_verified: bool = False
 
 
@@ -46,7 +48,7 @@ class TokenRow(Struct, gc=False):
     user_id: Annotated[AccountId, _SIZE]
     is_active: bool
     description: str = ""
-    expires_at: int = 0
+    expires_at: Stamp = 0
 
 
 class NewTokenRow(Struct, gc=False):
@@ -55,7 +57,7 @@ class NewTokenRow(Struct, gc=False):
     token: Annotated[str, Meta(min_length=1, max_length=64)]
     description: str
     is_active: bool = True
-    expires_at: int = 0
+    expires_at: Stamp = 0
 
     def __repr__(self) -> str:
         return f"NewTokenRow(id={self.id!r})"
@@ -65,22 +67,22 @@ class SessionRow(Struct, gc=False):
     id: Annotated[str, _SIZE]
     user_id: Annotated[AccountId, _SIZE]
     props: dict[str, str] | None = None
-    create_at: int = 0
-    last_activity_at: int = 0
-    expires_at: int = 0
+    create_at: Stamp = 0
+    last_activity_at: Stamp = 0
+    expires_at: Stamp = 0
 
 
 class TeamRow(Struct, gc=False):
     id: Annotated[TeamId, _SIZE]
     name: str
     display_name: str = ""
-    delete_at: int = 0
+    delete_at: Stamp = 0
 
 
 class TeamMemberRow(Struct, gc=False):
     team_id: Annotated[TeamId, _SIZE]
     user_id: Annotated[AccountId, _SIZE]
-    delete_at: int = 0
+    delete_at: Stamp = 0
 
 
 class ChannelRow(Struct, gc=False):
@@ -93,9 +95,9 @@ class ChannelRow(Struct, gc=False):
     display_name: str = ""
     purpose: str = ""
     creator_id: AccountId = AccountId("")
-    create_at: int = 0
-    update_at: int = 0
-    delete_at: int = 0
+    create_at: Stamp = 0
+    update_at: Stamp = 0
+    delete_at: Stamp = 0
 
 
 class ChannelMemberRow(Struct, gc=False):

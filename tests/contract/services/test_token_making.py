@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mmconsole.domain.accounts import moment_of
 from mmconsole.domain.filters import parse
 from mmconsole.domain.token_plans import Act
 from mmconsole.domain.tokens import Health
@@ -372,3 +373,7 @@ def test_a_job_is_called_like_the_command_that_made_it(request_: TokenRequest, t
 def test_nobody_named_is_never_everybody(act: Act) -> None:
     with pytest.raises(UsageError, match="Nobody was named"):
         TokenRequest(act, ())
+
+
+def test_an_end_beyond_every_calendar_is_no_end() -> None:
+    assert moment_of(2**63 - 1) is None

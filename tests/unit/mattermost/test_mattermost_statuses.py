@@ -343,3 +343,18 @@ async def test_no_ids_need_no_call(client: MattermostClient, server: Any) -> Non
     assert await client.accounts_by_ids([]) == []
     assert await client.team_members(TEAM, []) == set()
     assert server.requests == []
+
+
+async def test_a_request_id_is_no_longer_than_our_tables_have_room_for(client: MattermostClient, server: Any) -> None:
+    server.says(200, {"id": ANN, "username": "ann"}, {"X-Request-Id": "r" * 200})
+
+    await client.account(ANN)
+
+    assert client.last_request_id == "r" * 64
+
+
+async def test_a_moment_that_no_column_holds_is_no_answer(client: MattermostClient, server: Any) -> None:
+    server.says(200, {"id": ANN, "username": "ann", "update_at": 2**70})
+
+    with pytest.raises(Garbled):
+        await client.account(ANN)
