@@ -16,6 +16,7 @@ from mmconsole.domain.users import User, UserId
 from mmconsole.errors import (
     AnswerLost,
     EmailTaken,
+    Garbled,
     MattermostError,
     MmconsoleError,
     Refused,
@@ -104,6 +105,9 @@ class Accounts:
             if (found := await self.made(intent)) is None:
                 raise
             return MadeAccount(intent, found)
+        except Garbled:
+            # Not Mattermost's own word, which may have acted behind whoever answered: the note stays for `recover`.
+            raise
         except MmconsoleError:
             await run.write(close_intent(intent.operation_id))
             raise

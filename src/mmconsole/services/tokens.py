@@ -16,6 +16,7 @@ from mmconsole.domain.tokens import Health, Intent, NewToken, TokenId, TokenReco
 from mmconsole.domain.users import UserId
 from mmconsole.errors import (
     AnswerLost,
+    Garbled,
     MattermostError,
     MfaDemanded,
     NotFound,
@@ -91,6 +92,9 @@ class Tokens:
                 raise
             await run.write(note(_revoked(intent.user_id, lost, "its secret was lost on the way", client, run)))
             made = await self._create(client, intent)
+        except Garbled:
+            # Not Mattermost's own word, which may have acted behind whoever answered: the note stays for `recover`.
+            raise
         except MattermostError:
             await run.write(close_intent(intent.operation_id))
             raise

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from mmconsole.database import open_database
@@ -19,6 +20,7 @@ from mmconsole.errors import (
     MattermostError,
     MmconsoleError,
 )
+from mmconsole.mattermost.transport import AiohttpTransport
 from mmconsole.services import leases
 from mmconsole.services.sync import LEASE
 from mmconsole.simulator import Fault
@@ -79,6 +81,27 @@ async def test_answer_lost_or_spoiled_makes_nothing_twice(
     await world.sync()
 
     assert len(world.server.people) <= 3
+    await settles(world, *ids)
+
+
+@pytest.mark.parametrize("create", ["/users", "/tokens"])
+async def test_a_proxy_that_puts_its_own_refusal_in_the_place_of_an_answer_loses_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, create: str
+) -> None:
+    ids = [world.add(f"p{number}@x.test", verified=True) for number in range(3)]
+    send, spoilt = AiohttpTransport.handle_async_request, []
+
+    async def refuse_afterwards(self: AiohttpTransport, request: Any) -> httpx.Response:
+        answer = await send(self, request)
+        if spoilt or request.method != "POST" or not request.address.endswith(create):
+            return answer
+        spoilt.append(request)
+        return httpx.Response(403, headers={"Content-Type": "text/html"}, content=b"<h1>Blocked</h1>")
+
+    monkeypatch.setattr(AiohttpTransport, "handle_async_request", refuse_afterwards)
+    await world.sync()
+
+    assert len(spoilt) == 1
     await settles(world, *ids)
 
 
