@@ -17,6 +17,7 @@ from mmconsole.domain.users import UserId
 from mmconsole.errors import (
     AnswerLost,
     Garbled,
+    LeaseLost,
     MattermostError,
     MfaDemanded,
     NotFound,
@@ -103,6 +104,11 @@ class Tokens:
             return await self._keep(made, intent, old, run, also=also)
         except RowMissing:
             await self._take_back(client, made, intent, run, why="its user's row is gone")
+            raise
+        except LeaseLost:
+            # Whoever took over may have closed the note before the server made the token, and nobody else knows of it.
+            with suppress(MattermostError):
+                await client.revoke_token(made.token.id)
             raise
 
     async def _create(self, client: "MattermostClient", intent: Intent) -> NewToken:

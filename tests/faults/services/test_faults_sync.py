@@ -400,6 +400,28 @@ async def test_owner_of_a_lease_that_was_taken_over_changes_nothing_more(world: 
     await settles(world, *ids)
 
 
+async def test_a_sleeper_whose_note_was_closed_meanwhile_leaves_no_token(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = world.add("ann@x.test", verified=True)
+    send, slept = AiohttpTransport.handle_async_request, []
+
+    async def sleep_before(self: AiohttpTransport, request: Any) -> httpx.Response:
+        if not slept and request.method == "POST" and request.address.endswith("/tokens"):
+            slept.append(request)
+            world.sql("UPDATE mmconsole_leases SET fence = fence + 1, holder = 'another'")
+            world.sql("DELETE FROM mmconsole_intents")
+        return await send(self, request)
+
+    monkeypatch.setattr(AiohttpTransport, "handle_async_request", sleep_before)
+    summary = await world.sync()
+
+    assert isinstance(summary.fault, LeaseLost)
+    assert list(world.server.marked) == []
+    world.end_leases()
+    await settles(world, ann)
+
+
 async def test_sleeper_wakes_up_to_a_lost_lease(world: World) -> None:
     async with open_database(world.load()) as first, open_database(world.load()) as second:
         async with leases.hold(first, LEASE, holder="sleeper", wait=False) as old:
