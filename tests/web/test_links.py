@@ -9,6 +9,8 @@ import httpx
 import pytest
 from tests.web.clicks import A_CLICK
 
+from mmconsole.database import TokenRepository
+from mmconsole.domain.tokens import TokenRecord
 from mmconsole.domain.users import UserId
 from mmconsole.simulator import Fault
 
@@ -356,11 +358,12 @@ async def test_a_token_that_was_tried_today_costs_no_call_until_its_link_is_open
     "change",
     [
         "UPDATE mmconsole_tokens SET checked_at = checked_at - 90000000000",
+        "UPDATE mmconsole_tokens SET checked_at = checked_at + 90000000000",
         "UPDATE mmconsole_tokens SET health = 'unknown'",
         "UPDATE mmconsole_tokens SET expires_at = 1",
         "UPDATE users SET mattermost_token = NULL",
     ],
-    ids=["long ago", "unknown", "past its end", "none"],
+    ids=["long ago", "by a clock that was put back", "unknown", "past its end", "none"],
 )
 async def test_a_token_that_may_be_dead_is_tried_before_its_link_is_made(site: "Site", ann: str, change: str) -> None:
     site.world.sql(change)
@@ -382,6 +385,23 @@ async def test_a_link_that_was_opened_counts_as_a_check(site: "Site", ann: str) 
     asked = sum(site.world.server.calls.values())
     await site.link(ann)
     assert sum(site.world.server.calls.values()) == asked
+
+
+async def test_what_an_operator_decides_while_a_link_is_redeemed_stays(
+    site: "Site", ann: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, get = await site.link(ann), TokenRepository.get
+
+    def decided_meanwhile(self: TokenRepository, user_id: UserId) -> TokenRecord:
+        record = get(self, user_id)
+        self.set_withheld(user_id, withheld=True)
+        return record
+
+    monkeypatch.setattr(TokenRepository, "get", decided_meanwhile)
+    answer = await site.browser().get(url, headers=A_CLICK)
+
+    assert answer.status_code == 303
+    assert site.world.record(ann)["withheld"]
 
 
 async def test_a_token_that_was_stored_plainly_is_tried_each_time(open_site: "OpenSite") -> None:
