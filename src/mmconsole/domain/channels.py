@@ -1,7 +1,6 @@
 """Channels of the Mattermost server, the names they may have, and the projects of the application they belong to."""
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +8,7 @@ from typing import Final, NewType
 from urllib.parse import unquote, urlsplit
 
 from mmconsole.domain.accounts import AccountId, TeamId
+from mmconsole.domain.text import kept_by_the_server
 from mmconsole.domain.tokens import MARKER, OperationId, short_id
 
 ChannelId = NewType("ChannelId", str)
@@ -193,9 +193,7 @@ def numbered_channel_name(name: str, number: int) -> str:
 
 def fitting_display_name(text: str) -> str:
     """A name for people as the server takes it: no control characters, no outer space, at most 64 characters."""
-    # Half a surrogate pair is no character, and no JSON of ours could carry it.
-    clean = "".join(c for c in text if unicodedata.category(c) not in {"Cc", "Cs"})
-    return clean.strip()[:DISPLAY_NAME_LIMIT].strip()
+    return kept_by_the_server(text).strip()[:DISPLAY_NAME_LIMIT].strip()
 
 
 def name_for(project: Project) -> str:

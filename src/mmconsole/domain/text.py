@@ -18,6 +18,11 @@ _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _ILLEGAL: Final = re.compile(r"[^a-z0-9._-]+")
 _LEGAL_USERNAME: Final = re.compile(r"[a-z0-9._-]{1,64}\Z")
 _PLAIN: Final = re.compile(r"[\x20-\x7e]*\Z")
+# Marks of order and obsolete letters, which the server itself takes out of names (its SanitizeUnicode). A name that
+# kept one would be another than the account's after every update.
+_TAKEN_OUT: Final = re.compile(
+    "[\u0340\u0341\u17a3\u17d3\u2028-\u202e\u206a-\u206f\ufeff\ufff9-\ufffc\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
+)
 
 
 def visible(text: str) -> str:
@@ -73,6 +78,10 @@ def is_numbered(name: str, wanted: str) -> bool:
 
 def fitting_name(name: str) -> str:
     """A first or last name as the server takes it: no control characters, no outer space, at most 64 characters."""
+    return kept_by_the_server(name).strip()[:NAME_LIMIT].strip()
+
+
+def kept_by_the_server(name: str) -> str:
+    """A name for people without control characters, and without what the server takes out."""
     # Half a surrogate pair is no character, and no JSON of ours could carry it.
-    clean = "".join(c for c in name if unicodedata.category(c) not in {"Cc", "Cs"})
-    return clean.strip()[:NAME_LIMIT].strip()
+    return _TAKEN_OUT.sub("", "".join(c for c in name if unicodedata.category(c) not in {"Cc", "Cs"}))

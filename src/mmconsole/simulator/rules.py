@@ -37,7 +37,15 @@ LOCALES: Final = frozenset(
 )
 """What a new account may ask for; anything else becomes the server's default."""
 
+_TAKEN_OUT: Final = re.compile(
+    "[\u0340\u0341\u17a3\u17d3\u2028-\u202e\u206a-\u206f\ufeff\ufff9-\ufffc\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
+)
 _LONGEST = (("nickname", 64), ("position", 128), ("first_name", 64), ("last_name", 64))
+
+
+def sanitized(text: str) -> str:
+    """A name as the server keeps it: without marks of order and obsolete letters (SanitizeUnicode)."""
+    return _TAKEN_OUT.sub("", text)
 
 
 def is_username(name: str) -> bool:

@@ -108,7 +108,15 @@ def test_what_the_server_would_refuse_is_not_legal(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "fitting"),
-    [(" Ann\x00\x1b ", "Ann"), ("x" * 70, "x" * NAME_LIMIT), ("x" * 63 + " y", "x" * 63), ("Zoë", "Zoë"), ("\n", "")],
+    [
+        (" Ann\x00\x1b ", "Ann"),
+        ("x" * 70, "x" * NAME_LIMIT),
+        ("x" * 63 + " y", "x" * 63),
+        ("Zoë", "Zoë"),
+        ("\n", ""),
+        ("\ufeff\u202eAnn\u202c \U000e0041", "Ann"),
+        ("a\u200cb\u200dc", "a\u200cb\u200dc"),
+    ],
 )
 def test_first_and_last_names_fit_the_server(name: str, fitting: str) -> None:
     assert fitting_name(name) == fitting

@@ -99,9 +99,13 @@ def _build(call: Call, wanted: NewUser) -> User:
     user.email_verified = bool(wanted.email_verified)
     user.props, user.notify_props, user.timezone = wanted.props, wanted.notify_props, wanted.timezone
     for name in ("first_name", "last_name", "nickname", "position"):
-        setattr(user, name, getattr(wanted, name) or "")
+        setattr(user, name, _as_kept(name, getattr(wanted, name) or ""))
     rules.check_user(user)
     return user
+
+
+def _as_kept(name: str, text: str) -> str:
+    return rules.sanitized(text) if name.endswith("name") else text
 
 
 def check_unique(call: Call, user: User, username: str, email: str) -> None:
@@ -173,7 +177,7 @@ def _apply(call: Call, user: User, wanted: UserPatch) -> None:
     draft = User(user.id, username, email, user.create_at, user.update_at, roles=user.roles)
     names = ("first_name", "last_name", "nickname", "position", "locale")
     for name in names:
-        setattr(draft, name, getattr(user, name) if changed[name] is None else changed[name])
+        setattr(draft, name, getattr(user, name) if changed[name] is None else _as_kept(name, changed[name]))
     rules.check_user(draft)
     if email != user.email and not rules.in_domains(email, state.config["TeamSettings", "RestrictCreationToDomains"]):
         raise AppError("api.user.update_user.accepted_domain.app_error", 400)

@@ -78,7 +78,8 @@ def _build(call: Call, wanted: NewChannel) -> Channel:
     if sum(1 for channel in existing if not channel.delete_at) >= state.config["TeamSettings", "MaxChannelsPerTeam"]:
         raise AppError("api.channel.create_channel.max_channel_limit.app_error", 400)
     name = wanted.name or ""
-    channel = Channel(state.ids.new(), team_id, name, wanted.display_name or "", wanted.type or "", now, now)
+    display_name = rules.sanitized(wanted.display_name or "")
+    channel = Channel(state.ids.new(), team_id, name, display_name, wanted.type or "", now, now)
     channel.creator_id = call.user.id
     channel.header, channel.purpose = wanted.header or "", wanted.purpose or ""
     rules.check_channel(channel)
