@@ -89,7 +89,8 @@ async def test_a_proxy_that_puts_its_own_refusal_in_the_place_of_an_answer_loses
     world: World, monkeypatch: pytest.MonkeyPatch, create: str
 ) -> None:
     ids = [world.add(f"p{number}@x.test", verified=True) for number in range(3)]
-    send, spoilt = AiohttpTransport.handle_async_request, []
+    send = AiohttpTransport.handle_async_request
+    spoilt: list[httpx.Request] = []
 
     async def refuse_afterwards(self: AiohttpTransport, request: Any) -> httpx.Response:
         answer = await send(self, request)
@@ -404,7 +405,8 @@ async def test_a_sleeper_whose_note_was_closed_meanwhile_leaves_no_token(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann = world.add("ann@x.test", verified=True)
-    send, slept = AiohttpTransport.handle_async_request, []
+    send = AiohttpTransport.handle_async_request
+    slept: list[httpx.Request] = []
 
     async def sleep_before(self: AiohttpTransport, request: Any) -> httpx.Response:
         if not slept and request.method == "POST" and request.address.endswith("/tokens"):
