@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from benchmarks.page import put
+from benchmarks.page import NotReplaced, put
 from benchmarks.sections import LONG, SHORT, measure, sections
 from benchmarks.stage import run_as_commands_do
 from benchmarks.table import HEAD, Figure, show
 
 _ROOT: Final = Path(__file__).parents[1]
+_ALL: Final = tuple(range(len(HEAD)))
+_BRIEF: Final = (0, 3, 4, 5)
 
 
 def main() -> int:
@@ -25,12 +27,15 @@ def main() -> int:
     if os.getloadavg()[0] > 0.5 and not asked.short:
         _tell(f"something else runs here (load {os.getloadavg()[0]:.1f}): the figures will be worth little")
     figures: list[Figure] = []
+    if asked.write:
+        _pages(figures, run, whole=not asked.sections)  # Half an hour would be lost if it could not be done afterwards.
     try:
         crashed = run_as_commands_do(measure(parts, figures, tell=_tell))
     finally:
         print(show(figures, judge=not asked.short))
     if asked.write:
-        _write(figures, run, whole=not asked.sections)
+        for page, text in _pages(figures, run, whole=not asked.sections).items():
+            page.write_text(text, encoding="utf-8")
     return 1 if crashed else 0
 
 
@@ -62,16 +67,17 @@ def _machine() -> str:
     return f"Python {platform.python_version()}, {platform.system()}, {cores}"
 
 
-def _write(figures: list[Figure], run: str, *, whole: bool) -> None:
-    brief = [one for one in figures if one.brief]
-    for name, some, columns in (
-        ("docs/benchmarks.md", figures, range(len(HEAD))),
-        ("README.md", brief, (0, 3, 4, 5)),
-    ):
-        page = _ROOT / name
-        new = put(page.read_text(encoding="utf-8"), some, run=run, columns=columns, whole=whole)
-        page.write_text(new, encoding="utf-8")
+def _pages(figures: list[Figure], run: str, *, whole: bool) -> dict[Path, str]:
+    """The pages with these figures in them; the README has the brief ones, without their peers."""
+    shown = {"docs/benchmarks.md": (figures, _ALL), "README.md": ([one for one in figures if one.brief], _BRIEF)}
+    return {
+        _ROOT / name: put((_ROOT / name).read_text(encoding="utf-8"), some, run=run, columns=columns, whole=whole)
+        for name, (some, columns) in shown.items()
+    }
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except NotReplaced as fault:
+        sys.exit(str(fault))

@@ -27,7 +27,7 @@ def put(page: str, figures: Iterable[Figure], *, run: str, columns: Sequence[int
     if not whole and found["run"] != run:
         raise NotReplaced(f"what is there was measured otherwise ({found['run']}): measure everything anew")
     rows = {} if whole else {_name(row): row for row in found["rows"].splitlines()}
-    for figure in figures:
+    for figure in (one for one in figures if one.measured):
         shown = line(figure.cells()[column] for column in columns)
         rows[_name(shown)] = shown
     head = [line(HEAD[column] for column in columns), "|" + "---|" * len(columns)]

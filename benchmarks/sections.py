@@ -108,7 +108,7 @@ def sections(scale: Scale) -> dict[str, list[Part]]:
             Part("quick check", partial(check.quick, scale.unchanged)),
             Part("deep check", partial(check.deep, scale.probed, few)),
         ],
-        "mapping": _of_each_kind("users read", lambda kind: database.read_through_the_mapping(kind, scale.mapped)),
+        "mapping": _of_each_kind("users read", lambda kind: database.read_through_the_mapping(kind, scale.mapped, few)),
         "observer": _of_each_kind("event to token stored", lambda kind: observer.followed(kind, scale.changes)),
         "triggers": _of_each_kind("triggers", lambda kind: observer.triggers(kind, scale.mapped, few)),
         "service": [Part("magic links", partial(service.service, scale.linked, scale.asked, few))],
@@ -145,4 +145,4 @@ async def measure(parts: Iterable[Part], figures: list[Figure], *, tell: Callabl
 
 
 def _not_run(part: Part, why: str) -> Figure:
-    return Figure(part.what, f"not measured: {shorten(why, _LONGEST)}")
+    return Figure(part.what, f"not measured: {shorten(why, _LONGEST)}", measured=False)

@@ -34,6 +34,7 @@ class Figure:
     judged: tuple[Judged, ...] = ()
     brief: bool = False
     """Whether it belongs to the few that the README shows."""
+    measured: bool = True
 
     def cells(self, *, judge: bool = True) -> tuple[str, ...]:
         ratios = ", ".join(one.said for one in self.judged if one.said)

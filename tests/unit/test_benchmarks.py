@@ -95,7 +95,9 @@ def test_the_short_form_has_the_sections_and_parts_of_the_long_one() -> None:
 
 
 def test_a_whole_run_replaces_all_figures_of_a_page_and_nothing_else() -> None:
-    new = put(PAGE, [FAST, CALLS], run="another machine, today", columns=COLUMNS, whole=True)
+    lost = Figure("console", "not measured: no luck", measured=False)
+
+    new = put(PAGE, [FAST, lost, CALLS], run="another machine, today", columns=COLUMNS, whole=True)
 
     assert new == PAGE.replace("a machine, a day", "another machine, today").replace(
         "| memory | 100 MiB |  | ≤ 250 MiB |\n| help | 20 ms |  |  |\n",
