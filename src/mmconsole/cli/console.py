@@ -35,7 +35,7 @@ _FOR_WORK: Final = (
 
 def open_console(options: Given) -> int:
     """Run the console to its end. Returns its exit code. Raises SettingsError, BadKeymap and DatabaseError."""
-    spare_the_collector()
+    spare_the_collector(stays=True)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(_stay(options))
 
@@ -127,4 +127,4 @@ def _import(modules: tuple[str, ...]) -> None:
     for name in modules:
         import_module(name)
     # What was imported stays: it need not be looked at again and again.
-    spare_the_collector()
+    spare_the_collector(stays=True)

@@ -24,6 +24,11 @@ T = TypeVar("T")
 _PATIENCE: Final = 2
 """Signals after which the next one waits for nothing, not even for the database to be closed."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_FOR_A_RUN: Final = (50_000, 20, 50)
+_FOR_WEEKS: Final = (10_000, 3, 10)
+"""Faults and closed dialogs leave cycles. 50,000 objects of them are 8 MB (seen in `serve`), and those that are older
+than one look would wait for a million new ones, and then for fifty times as many.
+"""
 
 
 class Interrupts:
@@ -51,22 +56,26 @@ class Interrupts:
             os._exit(Interrupted.exit_code)
 
 
-def run(work: Callable[[Interrupts], Coroutine[Any, Any, T]]) -> T:
-    """Run to the end. Raises Interrupted when a signal cancelled it."""
-    spare_the_collector()
+def run(work: Callable[[Interrupts], Coroutine[Any, Any, T]], *, stays: bool = False) -> T:
+    """Run to the end, weeks from now if it `stays`. Raises Interrupted when a signal cancelled it."""
+    spare_the_collector(stays=stays)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(_until_told(work))
 
 
-def spare_the_collector() -> None:
+def spare_the_collector(*, stays: bool = False) -> None:
     """Collect garbage less often: what was imported stays, and calls leave few cycles (a sync: 10 % less CPU)."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(*(_FOR_WEEKS if stays else _FOR_A_RUN))
 
 
 def run_core(
-    settings: "Settings", work: "Callable[[Core, Interrupts], Coroutine[Any, Any, T]]", *, face: str = "cli"
+    settings: "Settings",
+    work: "Callable[[Core, Interrupts], Coroutine[Any, Any, T]]",
+    *,
+    face: str = "cli",
+    stays: bool = False,
 ) -> T:
     """The same with the core of a profile. Raises DatabaseError."""
     from mmconsole.core import open_core  # noqa: PLC0415 - the console has its first picture before
@@ -75,7 +84,7 @@ def run_core(
         async with open_core(settings, face=face, warn=output.note) as core:
             return await work(core, interrupts)
 
-    return run(with_core)
+    return run(with_core, stays=stays)
 
 
 async def _until_told(work: Callable[[Interrupts], Coroutine[Any, Any, T]]) -> T:

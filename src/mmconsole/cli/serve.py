@@ -64,7 +64,7 @@ def _serve(settings: "Settings", listener: "Listener", shared: "Shared") -> None
         async with alongside(core, interrupts):
             await web.serve(core.gateway, listener, interrupts, shared)
 
-    run_core(settings, work, face="serve")
+    run_core(settings, work, face="serve", stays=True)
 
 
 def _work(settings: "Settings", listener: "Listener", shared: "Shared", place: int) -> int:

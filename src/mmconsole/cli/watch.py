@@ -58,7 +58,7 @@ def watch(
             return await _retry(core)
         return await _follow(core, signals, once=once, json=json)
 
-    raise typer.Exit(run_core(settings, work, face="watch"))
+    raise typer.Exit(run_core(settings, work, face="watch", stays=not once))
 
 
 # ── following ────────────────────────────────────────────────────────────────────────────────────

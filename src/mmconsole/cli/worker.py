@@ -32,4 +32,4 @@ def worker(context: typer.Context) -> None:
         output.note("mmconsole waits for jobs; Ctrl-C ends it.")
         await core.crew.work(signals.stop, lambda line: output.note(output.visible(line)))
 
-    run_core(settings, work, face="worker")
+    run_core(settings, work, face="worker", stays=True)

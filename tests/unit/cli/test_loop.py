@@ -1,8 +1,10 @@
 """What signals do to something that runs."""
 
 import asyncio
+import gc
 import os
 import signal
+from math import prod
 from typing import NoReturn
 
 import pytest
@@ -76,3 +78,13 @@ def test_signals_are_as_before_afterwards() -> None:
     run(work)
 
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_process_that_stays_finds_old_garbage_before_a_million_new_objects() -> None:
+    async def thresholds(_: Interrupts) -> tuple[int, int, int]:
+        return gc.get_threshold()
+
+    of_weeks = run(thresholds, stays=True)
+    of_a_run = run(thresholds)
+
+    assert prod(of_weeks) <= 1_000_000 < prod(of_a_run)
