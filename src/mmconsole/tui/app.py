@@ -33,6 +33,7 @@ from mmconsole.tui.permission import Permission
 from mmconsole.tui.picture import Picture
 from mmconsole.tui.privacy import mask_within
 from mmconsole.tui.reader import Reader
+from mmconsole.tui.resting import Resting
 from mmconsole.tui.running import Running
 from mmconsole.tui.session import Crashing
 from mmconsole.tui.style_cache import share_border_colours
@@ -96,6 +97,7 @@ class Console(Crashing, inherit_bindings=False):
         self.keys = keymap("vim")
         self.known = Known()
         self.picture = Picture(self)
+        self._resting = Resting(self.picture.tell_detail)
         self.views = SavedViews(None)
         self.permission = Permission(protected=True, now=now)
         self.now = now
@@ -290,6 +292,7 @@ class Console(Crashing, inherit_bindings=False):
         if self.running.works:
             self.picture.tell_job_line()
             self.reader.look_at_jobs()
+        self._resting.tick()
         self.picture.tell_clock()
         if self._closer_look is not None:
             self._closer_look.tick()
@@ -362,8 +365,8 @@ class Console(Crashing, inherit_bindings=False):
             self.at_hand.offers()[id_]()
 
     @on(UsersPane.Shown)
-    def _user_shown(self) -> None:
-        self.picture.tell_detail()
+    def _user_shown(self, event: UsersPane.Shown) -> None:
+        self._resting.seen_on(event.key)
 
     @on(UsersPane.FilterTyped)
     def _filter_typed(self, event: UsersPane.FilterTyped) -> None:

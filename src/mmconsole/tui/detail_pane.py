@@ -15,6 +15,7 @@ from mmconsole.domain.tokens import Health
 from mmconsole.services.hearing import Making
 from mmconsole.tui.cells import fitted, harmless, width_of
 from mmconsole.tui.frame import rule
+from mmconsole.tui.kept import Kept
 from mmconsole.tui.moments import NONE, ago, day, distance
 from mmconsole.tui.privacy import mask, mask_within
 from mmconsole.tui.user_rows import TONES, explained, label, name_of
@@ -115,7 +116,7 @@ class Doing:
         return f"{self.trouble.step or 'it'} failed: {self.trouble.words}"
 
 
-class DetailPane(Widget):
+class DetailPane(Kept, Widget):
     """Three lines below a table, or a column beside it."""
 
     COMPONENT_CLASSES = {f"detail-pane--{tone}" for tone in (*TONES.values(), "label", "key")}  # noqa: RUF012 - as Textual's

@@ -9,6 +9,7 @@ from textual.widget import Widget
 
 from mmconsole.tui.actions import PANES, Pane
 from mmconsole.tui.cells import fitted, harmless, width_of
+from mmconsole.tui.kept import Kept
 from mmconsole.tui.shapes import LEAST_HEIGHT, LEAST_WIDTH
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def job_state(known: "KnownJob") -> str:
     return "x broken off" if known.interrupted else _GLYPHS[known.job.state]
 
 
-class Line(Widget):
+class Line(Kept, Widget):
     """A line of the frame that is drawn from a value."""
 
     DEFAULT_CSS = "Line { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }"
@@ -179,7 +180,7 @@ def doing_of(known: "KnownJob") -> Doing:
     return Doing(f"job {job.id}  {harmless(job.title)}", ended_of(job), job.counts.total, words, not job.state.ended)
 
 
-class JobLine(Widget):
+class JobLine(Kept, Widget):
     """A rule with the title, and how far it is."""
 
     COMPONENT_CLASSES = {"job-line--rule"}  # noqa: RUF012 - as Textual's

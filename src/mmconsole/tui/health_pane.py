@@ -13,6 +13,7 @@ from mmconsole.domain.tokens import Health
 from mmconsole.tui.actions import Pane, bindings_of
 from mmconsole.tui.cells import fitted
 from mmconsole.tui.frame import Rule
+from mmconsole.tui.kept import Kept
 from mmconsole.tui.panes import PaneWidget
 from mmconsole.tui.privacy import mask_within
 from mmconsole.tui.user_rows import TONES
@@ -31,7 +32,7 @@ ViewCount = tuple[str, int | None, bool]
 """A saved view, its number of users if that is known, and whether it is the one that is shown."""
 
 
-class HealthChart(Widget, can_focus=True):
+class HealthChart(Kept, Widget, can_focus=True):
     """Bars by status; widths by the number of users."""
 
     COMPONENT_CLASSES = {f"health-chart--{tone}" for tone in TONES.values()}  # noqa: RUF012 - as Textual's

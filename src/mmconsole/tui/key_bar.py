@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.widget import Widget
 
 from mmconsole.tui.cells import harmless, width_of
+from mmconsole.tui.kept import Kept
 
 _SPOKEN_FOR: Final = 6.0
 """Seconds for which a word stays."""
@@ -28,7 +29,7 @@ def _fitting(keys: Sequence[Key], room: int) -> list[Key]:
     return [key for key, end in zip(keys, ends, strict=True) if end <= room]
 
 
-class KeyBar(Widget):
+class KeyBar(Kept, Widget):
     """Left out from the right is what does not fit; greyed is what cannot be done now."""
 
     COMPONENT_CLASSES = {"key-bar--key", "key-bar--off", "key-bar--word"}  # noqa: RUF012 - as Textual's

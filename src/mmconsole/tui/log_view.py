@@ -15,6 +15,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from mmconsole.tui.cells import fitted, harmless, width_of
+from mmconsole.tui.kept import Kept
 from mmconsole.tui.privacy import mask, mask_within
 
 CAPACITY: Final = 20_000
@@ -65,7 +66,7 @@ Piece = tuple[LogLine, str]
 """A line of the screen: all of a log line, or a part of a wrapped one."""
 
 
-class LogView(ScrollView, can_focus=True, inherit_bindings=False):
+class LogView(Kept, ScrollView, can_focus=True, inherit_bindings=False):
     """Follows the newest line until somebody scrolls up; then it counts what came since."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {

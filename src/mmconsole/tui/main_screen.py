@@ -13,6 +13,7 @@ from mmconsole.tui.detail_pane import DetailPane
 from mmconsole.tui.frame import JobLine, Line, PaneStrip, TitleLine, TooSmall
 from mmconsole.tui.health_pane import HealthPane
 from mmconsole.tui.jobs_pane import JobsPane
+from mmconsole.tui.kept import Kept
 from mmconsole.tui.key_bar import KeyBar
 from mmconsole.tui.log_pane import LogPane
 from mmconsole.tui.panes import PaneWidget, StateChanged
@@ -20,7 +21,7 @@ from mmconsole.tui.shapes import HEIGHTS, WIDTHS, Part, Shape, parts
 from mmconsole.tui.users_pane import UsersPane
 
 
-class MainScreen(Screen[None], inherit_bindings=False):
+class MainScreen(Kept, Screen[None], inherit_bindings=False):
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = list(WIDTHS)  # noqa: RUF012 - as Textual's
     VERTICAL_BREAKPOINTS = list(HEIGHTS)  # noqa: RUF012 - as Textual's

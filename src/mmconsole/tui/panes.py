@@ -8,6 +8,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from mmconsole.tui.actions import Pane, State, find
+from mmconsole.tui.kept import Kept
 from mmconsole.tui.virtual_table import VirtualTable
 
 
@@ -33,7 +34,7 @@ class Asking(Protocol):
         """Do what takes more than this pane knows."""
 
 
-class PaneWidget(Vertical):
+class PaneWidget(Kept, Vertical):
     """A pane. The action `x` of the table is its method `do_x`."""
 
     PANE: ClassVar[Pane]

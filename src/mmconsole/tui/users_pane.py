@@ -61,6 +61,7 @@ class UsersPane(TablePane):
         self._field = Input(placeholder="status:expired,revoked  checked>30d  -bot  ann", compact=True)
         self.order = Order(Sort.STATUS)
         self._before = ""
+        self._on_somebody = False
         self._chosen_columns: frozenset[str] | None = None
         """None: by the room there is."""
 
@@ -252,7 +253,9 @@ class UsersPane(TablePane):
     def _moved(self, event: VirtualTable.Moved) -> None:
         event.stop()
         self.post_message(self.Shown(event.key))
-        self.post_message(StateChanged())
+        if (event.key is None) is self._on_somebody:
+            self._on_somebody = event.key is not None
+            self.post_message(StateChanged())
 
     @on(VirtualTable.Loaded)
     def _loaded(self, event: VirtualTable.Loaded) -> None:

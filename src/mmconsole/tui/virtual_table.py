@@ -18,6 +18,7 @@ from textual.strip import Strip
 
 from mmconsole.errors import MmconsoleError
 from mmconsole.tui.cells import ELLIPSIS, fitted, width_of
+from mmconsole.tui.kept import Kept
 
 HEADER_LINES: Final = 1
 GUTTER: Final = 4
@@ -119,7 +120,7 @@ class _Styles:
     tones: dict[str, Style] = field(default_factory=dict)
 
 
-class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
+class VirtualTable(Kept, ScrollView, can_focus=True, inherit_bindings=False):
     """Line 0 is the header; the row of index `i` is line `i + 1` of the virtual content."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
