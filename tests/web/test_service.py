@@ -14,7 +14,7 @@ from tests.web.clicks import A_CLICK
 from mmconsole.config import WebSettings
 from mmconsole.errors import TooManyRequests
 from mmconsole.simulator import Fault
-from mmconsole.web import listening, serve
+from mmconsole.web import journal, listening, serve
 from mmconsole.web.addresses import Origin
 from mmconsole.web.rates import Rate
 
@@ -354,6 +354,7 @@ async def test_no_secret_is_in_any_log_or_table(
     await browser.get(url)
     await browser.get(f"/api/mattermost/redirect/{ticket}")
     await browser.get(f"/{site.key}")
+    await browser.get(f"/{'x/' * 50}{ticket}")
     await browser.get(LINK, headers={"authorization": f"Bearer {site.world.secret(ann)}"})
     await browser.post(REDIRECT, data={"ticket": ticket, "nonce": "x"})
     await browser.get(url, params={"ticket": ticket, "to": "//x"})
@@ -364,6 +365,16 @@ async def test_no_secret_is_in_any_log_or_table(
     assert "GET /api/mattermost/redirect 200" in caplog.text
     for secret in (ticket, site.key.split("_", 2)[2], site.world.secret(ann), site.world.admin_token):
         assert not [at for at in range(len(secret) - 8) if secret[at : at + 8] in said]
+
+
+@pytest.mark.parametrize("form", [journal._Text, journal._Json])
+def test_a_line_break_in_an_error_begins_no_line_of_its_own(form: type[logging.Formatter]) -> None:
+    record = logging.makeLogRecord({"msg": "%s", "args": ("x\n2026-01-01 00:00:00 INFO forged\x1b[2J\u2028",)})
+
+    line = form().format(record)
+
+    assert line.isprintable()
+    assert "forged" in line
 
 
 # ── the description of the calls ─────────────────────────────────────────────────────────────────

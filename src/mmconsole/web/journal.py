@@ -43,14 +43,16 @@ class _Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         milliseconds = int(record.msecs)
-        return f"{_second(int(record.created))},{milliseconds:03d} {record.levelname} {record.getMessage()}"
+        # What an error says may hold a text from outside, and a line break in it would begin a line of its own.
+        message = visible(record.getMessage())
+        return f"{_second(int(record.created))},{milliseconds:03d} {record.levelname} {message}"
 
 
 class _Json(logging.Formatter):
     """One JSON object per line; a request's parts stand in fields of their own."""
 
     def format(self, record: logging.LogRecord) -> str:
-        told = asdict(record.msg) if isinstance(record.msg, Answered) else {"message": record.getMessage()}
+        told = asdict(record.msg) if isinstance(record.msg, Answered) else {"message": visible(record.getMessage())}
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         return json.dumps({"at": at, "level": record.levelname.lower()} | told, ensure_ascii=False)
 
@@ -77,7 +79,8 @@ def _second(at: int) -> str:
 @lru_cache(maxsize=256)
 def shown_path(path: str) -> str:
     """A path as it may stand in a log: whatever may be a ticket or token in it is starred out."""
-    return _LIKE_A_SECRET.sub("***", visible(path[:_LONGEST_PATH]))
+    # Starred out before it is cut: of what is cut in two, the first part may be too short to be told.
+    return _LIKE_A_SECRET.sub("***", visible(path))[:_LONGEST_PATH]
 
 
 def place_of(fault: BaseException) -> str:
