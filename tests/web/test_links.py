@@ -302,11 +302,25 @@ async def test_mattermost_below_a_path_gets_its_cookies_there(open_site: "OpenSi
     url = await site.link(ann)
     browser = site.browser()
 
-    answer = await browser.get(url, headers=A_CLICK)
+    asked = await browser.get(url, headers=A_CLICK)
+    answer = await browser.post(f"https://example.org{REDIRECT}", data=fields_of(asked))
 
+    # Whether somebody is signed in cannot be seen there, so no click signs in by itself.
+    assert not signed_in(asked)
     assert url.startswith("https://example.org/api/mattermost/redirect?")
     assert answer.headers["location"] == "https://example.org/chat/"
     assert all("Path=/chat;" in line for line in cookies_of(answer)[:6])
+
+
+async def test_below_mattermosts_own_path_a_click_signs_in_at_once(open_site: "OpenSite") -> None:
+    chat = "https://chat.example.org/chat"
+    site = await open_site(mattermost_url=chat, public_url=chat)
+    url = await site.link(await site.synced())
+
+    answer = await site.browser().get(url.replace(chat, HOST), headers=A_CLICK)
+
+    assert url.startswith(f"{chat}/api/mattermost/redirect?")
+    assert signed_in(answer)
 
 
 async def test_without_a_ticket_an_authenticated_caller_is_sent_to_a_new_link(site: "Site", ann: str) -> None:

@@ -35,11 +35,14 @@ def sign_in_cookies(entered: SignIn, *, public_url: str, mattermost_url: str) ->
     ]
 
 
-def signed_in_as_another(sent: Mapping[str, str], account_id: str | None) -> bool:
-    """Whether a browser has a session of Mattermost's that is, by what it says, not this account's.
+def are_sent_to(address: str, *, mattermost_url: str) -> bool:
+    """Whether a browser sends Mattermost's cookies to an address of ours: those of a path stay below it."""
+    path = urlsplit(mattermost_url).path.rstrip("/")
+    return f"{urlsplit(address).path}/".startswith(f"{path}/")
 
-    Below a path those cookies are not sent to us, and there is nothing to see.
-    """
+
+def signed_in_as_another(sent: Mapping[str, str], account_id: str | None) -> bool:
+    """Whether a browser has a session of Mattermost's that is, by what it says, not this account's."""
     return bool(sent.get("MMAUTHTOKEN")) and sent.get("MMUSERID") != account_id
 
 
