@@ -65,6 +65,13 @@ def test_bash_completes_channels_as_the_server_has_them(known: "Shell") -> None:
     assert in_bash(known, "mmconsole channel add main/town-square an", 4) == ["ann@example.org", "anna@example.org"]
 
 
+def test_an_address_that_a_shell_would_obey_is_not_offered(known: "Shell") -> None:
+    for name in ("ann`id`", "ann\\$(id)", "ann;id", "ann'x"):
+        known.add(f"{name}@example.org")
+
+    assert in_bash(known, "mmconsole users show ann", 3) == ["ann@example.org", "anna@example.org"]
+
+
 def test_what_is_broken_is_silent(known: "Shell") -> None:
     known.file.unlink()
 

@@ -1,5 +1,6 @@
 """What the shell is offered when somebody presses Tab. Whatever goes wrong, nothing is offered and nothing is said."""
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
@@ -16,6 +17,8 @@ _MOST: Final = 50
 """Users or channels that are offered: nobody reads more."""
 _PATIENCE: Final = 5.0
 """Seconds for an answer of the server."""
+_HARMLESS: Final = re.compile(r"[\w.@+:=/,-]+\Z")
+"""What no shell takes for more than a word. Shells put what is offered into the line as it is, and zsh evaluates it."""
 
 
 def _quiet(find: Callable[[typer.Context, str], list[str]]) -> Callable[[typer.Context, str], list[str]]:
@@ -24,7 +27,7 @@ def _quiet(find: Callable[[typer.Context, str], list[str]]) -> Callable[[typer.C
     @wraps(find)
     def found(ctx: typer.Context, incomplete: str) -> list[str]:
         with suppress(MmconsoleError, OSError):
-            return find(ctx, incomplete)
+            return [one for one in find(ctx, incomplete) if _HARMLESS.match(one)]
         return []
 
     return found
