@@ -133,6 +133,8 @@ async def test_who_tries_tickets_is_stopped(open_site: "OpenSite") -> None:
         ("127.0.0.1", "203.0.113.5, 127.0.0.1", "203.0.113.5"),
         ("127.0.0.1", "nonsense", "127.0.0.1"),
         ("192.0.2.1", "203.0.113.5", "192.0.2.1"),
+        ("::ffff:127.0.0.1", "::ffff:203.0.113.5", "203.0.113.5"),
+        ("fe80::2%eth0", "203.0.113.5", "fe80::2"),
     ],
 )
 async def test_an_address_is_what_a_trusted_proxy_says(

@@ -29,7 +29,7 @@ class Origin:
 
 
 def origin_of(request: Request, *, trusted: tuple[str, ...]) -> Origin:
-    peer = request.client.host if request.client else SOCKET
+    peer = _plain(request.client.host) if request.client else SOCKET
     forwarded = not _FORWARDED.isdisjoint(name for name, _ in request.scope["headers"])
     believed = peer == SOCKET or _is_among(peer, trusted)
     if not forwarded:
@@ -44,12 +44,22 @@ def _told(header: str, trusted: tuple[str, ...]) -> str | None:
     """The last address of the list that is none of our proxies': those before it are the client's own words."""
     for text in reversed([part.strip() for part in header.split(",")]):
         try:
-            address = str(ip_address(text))
+            address = _plain(str(ip_address(text)))
         except ValueError:
             return None
         if not _is_among(address, trusted):
             return address
     return None
+
+
+def _plain(address: str) -> str:
+    """Without the interface of a link-local address, which is any text; and one of IPv4 as such.
+
+    A socket for both families says `::ffff:192.0.2.1`, and all of these are in one /64.
+    """
+    bare = address.partition("%")[0]
+    mapped = ip_address(bare) if bare.startswith("::ffff:") else None
+    return str(getattr(mapped, "ipv4_mapped", None) or bare)
 
 
 # Requests come from few peers, and to read an address costs as much as to find a route.
