@@ -1,15 +1,13 @@
 """Checks: the quick one of many tokens in calls, the deep one beside the same calls made by others."""
 
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
-from statistics import median
 
 from benchmarks.peers import bare_loop, one_at_a_time, probe
 from benchmarks.roster import in_step
-from benchmarks.stage import add_users, calls_so_far, core_for, settings_for, simulator, users, vault_for
-from benchmarks.table import Figure, middle, per, rate, times
+from benchmarks.stage import add_users, calls_so_far, core_for, settings_for, simulator, timed, users, vault_for
+from benchmarks.table import Figure, InTurn, per
 from mmconsole.config import Settings
 from mmconsole.core import Core
 from mmconsole.database import Snapshot, Stored, Transaction, open_database
@@ -47,16 +45,14 @@ async def deep(count: int, turns: int) -> list[Figure]:
             await core.sync.run(SyncRequest())
         secrets = await _opened(settings, keys)
         some = list(secrets.values())[: max(1, count // _SHARE)]
-        sequential, bare, ours = [], [], []
+        seen = InTurn()
         for _ in range(turns):
             await _forget(settings, list(secrets))
             async with core_for(settings, server, keys) as core:
-                ours.append(await _check(core, CheckRequest(deep=True), count))
-            bare.append(await bare_loop(server, map(probe, secrets.values())))
-            sequential.append(one_at_a_time(server, map(probe, some)) * count / len(some))
-    own, naive, limit = (rate(count, median(seconds)) for seconds in (ours, sequential, bare))
-    judged = (times(middle(ours, sequential), "naive"), times(middle(ours, bare), "bare", "≥ 0.4"))
-    return [Figure(f"deep check of {count:,} tokens", own, naive, limit, judged, brief=True)]
+                seen.ours.append(await _check(core, CheckRequest(deep=True), count))
+            seen.bare.append(await bare_loop(server, map(probe, secrets.values())))
+            seen.naive.append(one_at_a_time(server, map(probe, some)) * count / len(some))
+    return [seen.figure(f"deep check of {count:,} tokens", count, wanted=("", "≥ 0.4"), brief=True)]
 
 
 async def _opened(settings: Settings, keys: SealKeys) -> dict[UserId, str]:
@@ -87,9 +83,7 @@ async def _forget(settings: Settings, ids: list[UserId]) -> None:
 
 
 async def _check(core: Core, request: CheckRequest, tokens: int) -> float:
-    began = time.perf_counter()
-    summary = await core.checks.run(request)
-    seconds = time.perf_counter() - began
+    summary, seconds = await timed(core.checks.run(request))
     if summary.counts[Health.OK, ""] != tokens:
         message = f"a check of {tokens} tokens ended with {dict(summary.counts)}, {summary.broken[:3]}"
         raise RuntimeError(message)

@@ -1,14 +1,12 @@
 """The first sync: accounts, teams and tokens for everybody, journal and database included."""
 
 import tempfile
-import time
 from collections import Counter
 from pathlib import Path
-from statistics import median
 
 from benchmarks.peers import Chore, bare_loop, new_user, one_at_a_time, team_of
-from benchmarks.stage import Server, add_users, core_for, settings_for, simulator, users
-from benchmarks.table import Figure, middle, rate, times
+from benchmarks.stage import Server, add_users, core_for, settings_for, simulator, timed, users
+from benchmarks.table import Figure, InTurn, times
 from mmconsole.services.summary import SyncRequest
 from mmconsole.simulator import capacity_seconds
 
@@ -16,19 +14,17 @@ from mmconsole.simulator import capacity_seconds
 async def beside_peers(
     count: int, turns: int, *, wanted: tuple[str, str], latency: float = 0.0, brief: bool = False
 ) -> list[Figure]:
-    """Sequential, bare and ours in turn, each against a new server; the middle ratio counts."""
-    sequential, bare, own = [], [], []
+    """Each against a new server."""
+    seen = InTurn()
     for _ in range(turns):
         with simulator(latency=latency) as server:
-            sequential.append(one_at_a_time(server, _new_users(server, count)))
+            seen.naive.append(one_at_a_time(server, _new_users(server, count)))
         with simulator(latency=latency) as server:
-            bare.append(await bare_loop(server, _new_users(server, count)))
+            seen.bare.append(await bare_loop(server, _new_users(server, count)))
         with simulator(latency=latency) as server:
-            own.append(await _ours(server, count))
-    naive, limit = (rate(count, median(peer)) for peer in (sequential, bare))
-    judged = (times(middle(own, sequential), "naive", wanted[0]), times(middle(own, bare), "bare", wanted[1]))
+            seen.ours.append(await _ours(server, count))
     what = f"first sync of {count:,} users" + (f", {latency * 1000:.0f} ms away" if latency else "")
-    return [Figure(what, rate(count, median(own)), naive, limit, judged, brief=brief)]
+    return [seen.figure(what, count, wanted=wanted, brief=brief)]
 
 
 async def at_real_cost(count: int) -> list[Figure]:
@@ -59,9 +55,7 @@ async def _ours(server: Server, count: int) -> float:
         settings = settings_for(server, Path(folder))
         await add_users(settings, users(count))
         async with core_for(settings, server) as core:
-            began = time.perf_counter()
-            summary = await core.sync.run(SyncRequest())
-            seconds = time.perf_counter() - began
+            summary, seconds = await timed(core.sync.run(SyncRequest()))
     if summary.counts["created"] != count:
         message = f"a first sync of {count} users ended with {dict(summary.counts)}, {summary.listed[:3]}"
         raise RuntimeError(message)

@@ -1,14 +1,12 @@
 """Tokens for users who have accounts and no tokens, beside the same calls made by others."""
 
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
-from statistics import median
 
 from benchmarks.peers import bare_loop, one_at_a_time, token_for
-from benchmarks.stage import add_users, core_for, settings_for, simulator, users
-from benchmarks.table import Figure, middle, rate, times
+from benchmarks.stage import add_users, core_for, settings_for, simulator, timed, users
+from benchmarks.table import Figure, InTurn
 from mmconsole.config import Settings
 from mmconsole.core import Core
 from mmconsole.database import Snapshot, Transaction, open_database
@@ -21,9 +19,9 @@ from mmconsole.services.token_life import TokenRequest
 
 
 async def beside_peers(count: int, turns: int, *, latency: float = 0.0, brief: bool = False) -> list[Figure]:
-    """In turn; the middle ratio counts. Journal, database and sealing are ours alone."""
+    """Journal, database and sealing are ours alone."""
     keys = seal_keys.in_memory()
-    sequential, bare, ours = [], [], []
+    seen = InTurn()
     with simulator(latency=latency) as server, tempfile.TemporaryDirectory() as folder:
         settings = settings_for(server, Path(folder))
         await add_users(settings, users(count))
@@ -31,20 +29,16 @@ async def beside_peers(count: int, turns: int, *, latency: float = 0.0, brief: b
             await core.sync.run(SyncRequest())
         for _ in range(turns):
             accounts = await _without_tokens(settings)
-            sequential.append(one_at_a_time(server, map(token_for, accounts)))
-            bare.append(await bare_loop(server, map(token_for, accounts)))
+            seen.naive.append(one_at_a_time(server, map(token_for, accounts)))
+            seen.bare.append(await bare_loop(server, map(token_for, accounts)))
             async with core_for(settings, server, keys) as core:
-                ours.append(await _generate(core, count))
+                seen.ours.append(await _generate(core, count))
     what = f"generate {count:,} tokens" + (f", {latency * 1000:.0f} ms away" if latency else "")
-    own, naive, limit = (rate(count, median(seconds)) for seconds in (ours, sequential, bare))
-    judged = (times(middle(ours, sequential), "naive", "≥ 3"), times(middle(ours, bare), "bare"))
-    return [Figure(what, own, naive, limit, judged, brief=brief)]
+    return [seen.figure(what, count, wanted=("≥ 3", ""), brief=brief)]
 
 
 async def _generate(core: Core, count: int) -> float:
-    began = time.perf_counter()
-    summary = await core.tokens.run(TokenRequest(Act.GENERATE, wanted=parse("status:missing")))
-    seconds = time.perf_counter() - began
+    summary, seconds = await timed(core.tokens.run(TokenRequest(Act.GENERATE, wanted=parse("status:missing"))))
     if summary.counts["token generated"] != count:
         message = f"generating {count} tokens ended with {dict(summary.counts)}, {summary.listed[:3]}"
         raise RuntimeError(message)

@@ -1,15 +1,15 @@
 """The second sync: nothing to do, so it must cost next to nothing, in calls, time, writes and memory."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from benchmarks.peers import bare_look
 from benchmarks.roster import in_step
-from benchmarks.stage import Server, calls_so_far, core_for, run_as_commands_do, settings_for, simulator
+from benchmarks.stage import Server, calls_so_far, core_for, peak_of, run_as_commands_do, settings_for, simulator, timed
 from benchmarks.table import Figure, Judged, per, times
 from mmconsole.config import Settings
 from mmconsole.database import open_database
@@ -58,20 +58,12 @@ def in_this_process(url: str, token: str, folder: str) -> None:
     """Sync, and print the peak memory of this process in MiB and the seconds."""
     server = Server(url, token)
     seconds = run_as_commands_do(_sync(settings_for(server, Path(folder)), server))
-    print(json.dumps([_peak(), seconds]))
-
-
-def _peak() -> float:
-    """MiB at most so far. Not by getrusage, which begins with what the parent had when it forked."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    print(json.dumps([peak_of(os.getpid()), seconds]))
 
 
 async def _sync(settings: Settings, server: Server) -> float:
     async with core_for(settings, server) as core:
-        began = time.perf_counter()
-        summary = await core.sync.run(SyncRequest())
-        seconds = time.perf_counter() - began
+        summary, seconds = await timed(core.sync.run(SyncRequest()))
     if summary.counts["unchanged"] != summary.users:
         message = f"not everybody was unchanged: {dict(summary.counts)}, {summary.listed[:3]}"
         raise RuntimeError(message)

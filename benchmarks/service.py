@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from benchmarks.load import Load, load, request
-from benchmarks.stage import Server, add_users, core_for, settings_for, simulator, users
+from benchmarks.stage import Server, add_users, core_for, peak_of, settings_for, simulator, users
 from benchmarks.table import Figure, milliseconds, times
 from mmconsole.config import Settings
 from mmconsole.database import open_database
@@ -64,7 +64,7 @@ async def service(count: int, asked: int, turns: int) -> list[Figure]:
             theirs, each = cost.each(turns * asked)
             half = await stage.ask(one, asked, per_second=ours / 2)
             redeemed = await stage.redeem(one, min(count, asked))
-            memory = _memory(stage.process)
+            memory = peak_of(stage.process.pid)
         with stage.serving(workers=2) as two:
             await stage.ask(two, count)
             cost = _Cost(stage.process)
@@ -212,9 +212,3 @@ def _address(process: "subprocess.Popen[str]", said: Path) -> str:
             raise RuntimeError(message)
         time.sleep(0.02)
     return found[1]
-
-
-def _memory(process: "subprocess.Popen[str]") -> float:
-    """MiB that the process has had at most."""
-    status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024

@@ -4,8 +4,9 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 import urllib.request
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -63,6 +64,18 @@ def calls_so_far(server: Server) -> int:
     """All calls that the server has answered."""
     with urllib.request.urlopen(f"{server.url}/_simulator/calls") as answer:
         return sum(msgspec.json.decode(answer.read())["counts"].values())
+
+
+def peak_of(process: int) -> float:
+    """MiB that a process has had at most so far. Not by getrusage, which begins with what the parent had."""
+    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+async def timed(work: Awaitable[T]) -> tuple[T, float]:
+    """What it returns, and the seconds it took."""
+    began = time.perf_counter()
+    return await work, time.perf_counter() - began
 
 
 def run_as_commands_do(work: Coroutine[Any, Any, T]) -> T:

@@ -1,7 +1,7 @@
 """One table for all figures: what, a naive peer, a bare limit, us, the ratio and what it should be."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 HEAD = ("what", "naive peer", "bare limit", "mmconsole", "ratio", "wanted")
@@ -63,6 +63,21 @@ def rate(count: int, seconds: float) -> str:
 
 def milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.1f} ms"
+
+
+@dataclass(frozen=True, slots=True)
+class InTurn:
+    """Seconds of runs that we and both peers made in turn, each time for the same number of users."""
+
+    naive: list[float] = field(default_factory=list)
+    bare: list[float] = field(default_factory=list)
+    ours: list[float] = field(default_factory=list)
+
+    def figure(self, what: str, count: int, *, wanted: tuple[str, str], brief: bool = False) -> Figure:
+        """The middle ratio to each peer, and what is wanted of it, beside the median speeds."""
+        ours, naive, bare = (rate(count, median(seconds)) for seconds in (self.ours, self.naive, self.bare))
+        beside = times(middle(self.ours, self.naive), "naive", wanted[0])
+        return Figure(what, ours, naive, bare, (beside, times(middle(self.ours, self.bare), "bare", wanted[1])), brief)
 
 
 def middle(ours: list[float], theirs: list[float]) -> float:
