@@ -31,6 +31,7 @@ from mmconsole.errors import (
     Unreachable,
 )
 from mmconsole.services.applying import Applying
+from mmconsole.services.changes import forget
 from mmconsole.services.channels import Channels
 from mmconsole.services.following import LEASE, Following, Round
 from mmconsole.services.jobs import ENDS_THE_RUN
@@ -395,7 +396,14 @@ class Observer:
         if last is not None and now - last < every:
             return
         found = await Unseen(self._database).write_down(shift.lease, at=now)
-        await shift.lease.write(lambda tx: setattr(tx.meta, "compared_at", now))
+        oldest = now - timedelta(days=self._settings.values.activity.keep_days)
+
+        def store(tx: Transaction) -> None:
+            # Where everything is followed, there may never be a sync that does it.
+            forget(tx, before=oldest)
+            tx.meta.compared_at = now
+
+        await shift.lease.write(store)
         if found:
             shift.hearer.said(f"{found:,} rows say something else than we remember, though no trigger told.")
         if not await self.sees_changes():

@@ -9,6 +9,7 @@ from typing import Final
 from mmconsole.config import Settings
 from mmconsole.database import Database, Transaction
 from mmconsole.services.applying import Applying, Watching
+from mmconsole.services.changes import forget
 from mmconsole.services.jobs import Journal, end_left
 from mmconsole.services.leases import Lease, hold
 from mmconsole.services.planning import Brief, Planning, noted
@@ -115,8 +116,7 @@ class Sync:
         oldest = now - timedelta(days=self._settings.values.activity.keep_days)
 
         def store(tx: Transaction) -> None:
-            tx.activity.prune(oldest)
-            tx.jobs.prune(oldest)
+            forget(tx, before=oldest)
             tx.meta.last_look = looked_at - _OVERLAP_MS
             if full:
                 tx.meta.last_full_look = now

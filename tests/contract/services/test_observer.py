@@ -463,6 +463,19 @@ async def test_comparing_a_second_time_finds_nothing(any_world: World) -> None:
     assert heard.all == []
 
 
+async def test_who_only_follows_forgets_what_is_older_than_the_settings_keep(world: World) -> None:
+    world.set(activity__keep_days=1)
+    world.add("ann@example.org")
+    await world.sync()
+    world.sql("UPDATE mmconsole_activity SET at = at - 2 * 86400 * 1000000")
+    world.sql("UPDATE mmconsole_jobs SET finished_at = finished_at - 2 * 86400 * 1000000")
+
+    await drain(world)
+
+    assert world.sql("SELECT verb FROM mmconsole_activity") == []
+    assert world.sql("SELECT id FROM mmconsole_jobs UNION SELECT job_id FROM mmconsole_job_items") == []
+
+
 async def test_before_the_first_sync_nobody_gets_an_account_by_comparing(any_world: World) -> None:
     any_world.add("ann@example.org")
 
