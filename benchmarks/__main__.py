@@ -28,7 +28,7 @@ def main() -> int:
         _tell(f"something else runs here (load {os.getloadavg()[0]:.1f}): the figures will be worth little")
     figures: list[Figure] = []
     if asked.write:
-        _pages(figures, run, whole=not asked.sections)  # Half an hour would be lost if it could not be done afterwards.
+        _pages(figures, run, whole=not asked.sections)  # What cannot be written need not be measured.
     try:
         crashed = run_as_commands_do(measure(parts, figures, tell=_tell))
     finally:
