@@ -183,7 +183,7 @@ class Following:
         repairs = [one.plan.user_id for one in planned if _is_repair(one)]
         if not repairs:
             return planned
-        lately = await self._database.read(partial(_repaired_since, ids=repairs, since=self._now() - ONE_REPAIR_IN))
+        lately = await self._database.read(partial(_repaired_lately, ids=repairs, now=self._now()))
         run = Run(self._lease, self._actor, self._now)
         rows = [run.activity(REPAIR, user_id, "the row has none") for user_id in repairs if user_id not in lately]
         await run.write(note(*rows))
@@ -294,9 +294,9 @@ def _without_token(planned: Planned) -> Planned:
     return replace(planned, plan=replace(planned.plan, steps=steps))
 
 
-def _repaired_since(db: Snapshot, *, ids: Sequence[UserId], since: datetime) -> set[UserId]:
+def _repaired_lately(db: Snapshot, *, ids: Sequence[UserId], now: datetime) -> set[UserId]:
     repaired = {user_id: db.activity.last_of(user_id, REPAIR) for user_id in ids}
-    return {user_id for user_id, at in repaired.items() if at is not None and at > since}
+    return {user_id for user_id, at in repaired.items() if at is not None and abs(now - at) < ONE_REPAIR_IN}
 
 
 def _mails_of(kept: str | None, *, since: datetime) -> dict[str, int]:

@@ -200,7 +200,7 @@ class LinkTokens:
         row = await self._row(user_id)
         user, _ = _demand_linkable(user_id, row)
         now = self._now()
-        if past.repaired_at is not None and now - past.repaired_at < ONE_REPAIR_IN:
+        if past.repaired_at is not None and abs(now - past.repaired_at) < ONE_REPAIR_IN:
             raise RepairedLately(user_id=user_id)
         plan = self._plan(user, row, past)
         if not plan.steps:

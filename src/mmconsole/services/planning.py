@@ -113,7 +113,7 @@ class Planning:
         """The server's time of the last look, or None when everything is to be compared (daily, or --full)."""
         last, full_at = await self._database.read(lambda db: (db.meta.last_look, db.meta.last_full_look))
         every = timedelta(hours=self._settings.values.sync.full_every_hours)
-        if request.full or not last or full_at is None or self._now() - full_at > every:
+        if request.full or not last or full_at is None or abs(self._now() - full_at) > every:
             return None
         return last
 

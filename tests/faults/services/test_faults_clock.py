@@ -75,6 +75,17 @@ async def test_a_clock_that_is_put_right_between_two_runs_hides_no_change(world:
     world.assert_in_step(*ids)
 
 
+async def test_a_clock_that_was_years_ahead_puts_no_full_look_off_for_years(world: World) -> None:
+    of_full_look = "WHERE name = 'server.last_full_look'"
+    world.add("ann@x.test", verified=True)
+    await world.sync()
+    world.sql(f"UPDATE mmconsole_meta SET value = '2190-01-01T00:00:00+00:00' {of_full_look}")
+
+    await world.sync()
+
+    assert world.sql(f"SELECT value < '2190' FROM mmconsole_meta {of_full_look}") == [(1,)]
+
+
 async def test_a_process_whose_clock_jumps_an_hour_takes_a_living_lease_over_and_the_first_one_stops(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
