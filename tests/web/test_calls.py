@@ -1,6 +1,7 @@
 """The application's own calls: safe to repeat, and told plainly when they could not be done."""
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -132,8 +133,8 @@ async def test_a_server_that_is_away_is_a_503_that_names_no_inside(site: "Site",
 
 
 async def test_another_run_that_is_at_work_is_waited_for_and_then_told(site: "Site", ann: str) -> None:
-    held = "UPDATE mmconsole_leases SET holder = 'x', expires_at = 4000000000000000 WHERE name = 'sync'"
-    site.world.sql(held)
+    in_an_hour = time.time_ns() // 1_000 + 3_600_000_000
+    site.world.sql("UPDATE mmconsole_leases SET holder = 'x', expires_at = ? WHERE name = 'sync'", in_an_hour)
 
     answer = await site.ask("POST", f"/api/mattermost/users/{ann}/sync")
     site.world.end_leases()

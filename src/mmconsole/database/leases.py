@@ -13,6 +13,8 @@ from mmconsole.errors import LeaseLost
 
 _BESIDE: Final = "\n"
 """Between who holds it, as people read it, and the process."""
+_BELIEVED_FOR: Final = timedelta(days=1)
+"""No lease is granted for so long: one that ends later was written by a clock that was put back since."""
 _NONE: Final = -1
 """No lease has this number."""
 
@@ -64,8 +66,8 @@ class LeaseRepository:
         until = stored(now + ttl)
         taken = self._connection.run(
             "UPDATE mmconsole_leases SET holder = ?, fence = fence + 1, acquired_at = ?, expires_at = ?"
-            " WHERE name = ? AND (holder IS NULL OR expires_at <= ? OR fence = ?)",
-            (f"{holder}{_BESIDE}{process}", stored(now), until, name, stored(now), ended),
+            " WHERE name = ? AND (holder IS NULL OR expires_at <= ? OR expires_at > ? OR fence = ?)",
+            (f"{holder}{_BESIDE}{process}", stored(now), until, name, *_held_at(now), ended),
         )
         state = self._state(name)
         if taken:
@@ -91,8 +93,9 @@ class LeaseRepository:
     def find(self, name: str, *, now: datetime) -> Lease | None:
         """The lease as it is held now; None when it is free or has run out."""
         row = self._connection.row(
-            "SELECT 1 FROM mmconsole_leases WHERE name = ? AND holder IS NOT NULL AND expires_at > ?",
-            (name, stored(now)),
+            "SELECT 1 FROM mmconsole_leases"
+            " WHERE name = ? AND holder IS NOT NULL AND expires_at > ? AND expires_at <= ?",
+            (name, *_held_at(now)),
         )
         return self._state(name) if row else None
 
@@ -100,8 +103,8 @@ class LeaseRepository:
         """The leases whose names begin so, as they are held now."""
         rows = self._connection.rows(
             "SELECT name, holder, fence, acquired_at, expires_at FROM mmconsole_leases"
-            " WHERE name LIKE ? AND holder IS NOT NULL AND expires_at > ? ORDER BY name",
-            (f"{prefix}%", stored(now)),
+            " WHERE name LIKE ? AND holder IS NOT NULL AND expires_at > ? AND expires_at <= ? ORDER BY name",
+            (f"{prefix}%", *_held_at(now)),
         )
         return [_lease_of(row) for row in rows]
 
@@ -136,6 +139,11 @@ class LeaseRepository:
         if row is None:
             raise LeaseLost(lease=name)
         return _lease_of(row)
+
+
+def _held_at(now: datetime) -> tuple[int, int]:
+    """Between which moments a lease ends that is held now."""
+    return stored(now), stored(now + _BELIEVED_FOR)
 
 
 def _lease_of(row: Row) -> Lease:

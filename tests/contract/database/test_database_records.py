@@ -204,6 +204,16 @@ async def test_a_lease_is_granted_once_until_it_is_released(database: Database, 
         assert third.fence == 2
 
 
+async def test_a_clock_that_was_years_ahead_holds_no_lease_for_years(database: Database) -> None:
+    ahead = NOW + timedelta(days=9_000)
+    await database.write(lambda tx: tx.leases.acquire("sync", holder="one", now=ahead, ttl=TTL))
+
+    assert await database.read(lambda db: db.leases.find("sync", now=NOW)) is None
+    taken = await database.write(lambda tx: tx.leases.acquire("sync", holder="two", now=NOW, ttl=TTL))
+    assert isinstance(taken, Lease)
+    assert taken.fence == 2
+
+
 async def test_an_owner_who_wakes_up_too_late_can_do_nothing(database: Database, settings: Settings) -> None:
     def fenced(tx: Transaction) -> None:
         tx.leases.demand("sync", 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -150,7 +151,7 @@ async def test_who_has_a_part_of_a_job_is_shown(world: World) -> None:
     await world.sync()
     world.sql("UPDATE mmconsole_jobs SET state = 'running'")
     lease = "INSERT INTO mmconsole_leases VALUES ('job 1 chunk 101', 'root@two worker 7', 1, 0, ?)"
-    world.sql(lease, 4_000_000_000_000_000)
+    world.sql(lease, time.time_ns() // 1_000 + 3_600_000_000)
 
     async with world.core() as core:
         known = await core.jobs.show(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -191,9 +192,8 @@ def narrow(core: Core, width: int) -> None:
 
 async def test_while_a_sync_runs_it_waits_or_is_busy(world: World) -> None:
     await synced(world, 1)
-    world.sql(
-        "UPDATE mmconsole_leases SET holder = 'ann', expires_at = 9000000000000000, acquired_at = 0 WHERE name = 'sync'"
-    )
+    in_an_hour = time.time_ns() // 1_000 + 3_600_000_000
+    world.sql("UPDATE mmconsole_leases SET holder = 'ann', expires_at = ?, acquired_at = 0", in_an_hour)
 
     async with world.core() as core:
         with pytest.raises(Busy, match="ann"):
