@@ -8,7 +8,6 @@ from typing import Final, NewType
 from urllib.parse import unquote, urlsplit
 
 from mmconsole.domain.accounts import AccountId, TeamId
-from mmconsole.domain.text import kept_by_the_server
 from mmconsole.domain.tokens import MARKER, OperationId, short_id
 
 ChannelId = NewType("ChannelId", str)
@@ -17,10 +16,6 @@ ProjectId = NewType("ProjectId", str)
 
 CHANNEL_NAME_LIMIT: Final = 64
 """Characters of the name in a channel's address (11.6.0)."""
-DISPLAY_NAME_LIMIT: Final = 64
-"""Characters of the name that people see (seen on 11.6.0)."""
-PURPOSE_LIMIT: Final = 250
-"""Characters of a purpose (11.6.0)."""
 
 _ILLEGAL: Final = re.compile(r"[^a-z0-9_-]+")
 _LEGAL: Final = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
@@ -189,11 +184,6 @@ def numbered_channel_name(name: str, number: int) -> str:
     """The same name with a number behind it, still within the limit."""
     suffix = f"-{number}"
     return name[: CHANNEL_NAME_LIMIT - len(suffix)].rstrip("-_") + suffix
-
-
-def fitting_display_name(text: str) -> str:
-    """A name for people as the server takes it: no control characters, no outer space, at most 64 characters."""
-    return kept_by_the_server(text).strip()[:DISPLAY_NAME_LIMIT].strip()
 
 
 def name_for(project: Project) -> str:

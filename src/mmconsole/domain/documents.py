@@ -9,7 +9,8 @@ from mmconsole.domain.text import visible
 
 _TRICKY: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What JSON does not escape by itself, but a terminal or a reader may obey or choke on."""
-_FORMULA: Final = ("=", "+", "-", "@")
+FORMULA: Final = ("=", "+", "-", "@")
+"""How a cell begins that a spreadsheet calculates."""
 
 
 def as_json(value: object) -> str:
@@ -23,7 +24,7 @@ def as_cell(value: object) -> str:
     if value is None:
         return ""
     text = visible(str(_plain(value) if not isinstance(value, str) else value))
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
+    return f"'{text}" if text.lstrip().startswith(FORMULA) else text
 
 
 def _plain(value: object) -> object:

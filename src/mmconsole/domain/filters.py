@@ -28,6 +28,7 @@ from typing import Final, NoReturn, TypeVar
 
 from mmconsole.domain.accounts import AccountId
 from mmconsole.domain.health import AsOf, status_of
+from mmconsole.domain.spans import LONGEST, SECONDS, span_text
 from mmconsole.domain.text import visible
 from mmconsole.domain.tokens import Health, TokenRecord
 from mmconsole.domain.users import User
@@ -52,9 +53,7 @@ NO_TEAMS: Final[Teams] = MappingProxyType({})
 
 _NEVER: Final = "never"
 _FLAGS: Final = {"yes": True, "no": False}
-_LONGEST_AGE: Final = timedelta(days=36_500)
 _YEARS: Final = range(1970, 3000)
-_SECONDS: Final = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _AGE: Final = re.compile(r"([0-9]{1,10})([smhdw])", re.IGNORECASE)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _HEAD: Final = re.compile(r"([A-Za-z_]+)(:|<=|>=|<|>)")
@@ -170,8 +169,13 @@ class Compared:
     bound: timedelta | date
 
     def __str__(self) -> str:
-        bound = _age_as_text(self.bound) if isinstance(self.bound, timedelta) else self.bound.isoformat()
-        return f"{self.field}{self.comparison}{bound}"
+        return f"{self.field}{self.comparison}{self._bound_as_text()}"
+
+    def _bound_as_text(self) -> str:
+        if not isinstance(self.bound, timedelta):
+            return self.bound.isoformat()
+        # A bare `0` is a span, and no age.
+        return span_text(self.bound) if self.bound else "0d"
 
     @property
     def counts_never(self) -> bool:
@@ -335,13 +339,6 @@ def _quoted_if_needed(value: str) -> str:
     return f'"{escaped}"'
 
 
-def _age_as_text(age: timedelta) -> str:
-    """The largest unit that fits without a rest; days rather than weeks, as people count."""
-    seconds = int(age.total_seconds())
-    unit = next(unit for unit in "dhms" if seconds % _SECONDS[unit] == 0)
-    return f"{seconds // _SECONDS[unit]}{unit}"
-
-
 def render(bad: BadFilter) -> str:
     """Two lines: the text, harmless for a terminal, and a caret below the place."""
     return f"{visible(bad.text)}\n{' ' * _cells(visible(bad.text[: bad.at]))}^"
@@ -426,14 +423,14 @@ class _Reader:
 
     def _bound(self, value: _Value) -> timedelta | date:
         if age := _AGE.fullmatch(value.text):
-            return self._age(int(age[1]) * _SECONDS[age[2].lower()], value)
+            return self._age(int(age[1]) * SECONDS[age[2].lower()], value)
         if not _DATE.fullmatch(value.text):
             self._refuse(value.at, "say an age as 30d (s, m, h, d or w) or a day as 2026-01-31")
         return self._day(value)
 
     def _age(self, seconds: int, value: _Value) -> timedelta:
-        if seconds > _LONGEST_AGE.total_seconds():
-            self._refuse(value.at, f"no age is longer than {_LONGEST_AGE.days} days")
+        if seconds > LONGEST.total_seconds():
+            self._refuse(value.at, f"no age is longer than {LONGEST.days} days")
         return timedelta(seconds=seconds)
 
     def _day(self, value: _Value) -> date:

@@ -16,6 +16,7 @@ from mmconsole.domain.text import EMAIL_LIMIT, fitting_name, is_numbered, legal_
 from mmconsole.domain.tokens import Health, Token, TokenId, TokenRecord
 from mmconsole.domain.users import User, UserId
 
+CONFIRM: Final = "if that account is theirs, say `sync USER --link-existing`"
 LOCALE_LIMIT: Final = 5
 """Characters of a locale the server takes."""
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{2})?\Z")
@@ -297,12 +298,9 @@ def _notices(changes: AccountChanges) -> int:
     return (changes.email is not None) + (changes.username is not None)
 
 
-_CONFIRM: Final = "if that account is theirs, say `sync USER --link-existing`"
-
-
 def _named_another(user: User, named: AccountId, seen: Seen) -> UserPlan:
     if named in seen.accounts:
-        return _conflict(user, f"the row names the account {named}, whose address is another one", _CONFIRM)
+        return _conflict(user, f"the row names the account {named}, whose address is another one", CONFIRM)
     cure = "to go by the address instead, say `sync USER --link-existing`"
     return _conflict(user, f"the row names the account {named}, which the server does not know", cure)
 
@@ -311,9 +309,7 @@ def _why_not_linked(user: User, account: Account, seen: Seen, rules: Rules) -> U
     if (why := _why_never_linked(user, account, seen)) is not None:
         return why
     if not user.email_verified and not rules.confirms(user.id):
-        return _conflict(
-            user, f"@{account.username} has this address, which the application has not verified", _CONFIRM
-        )
+        return _conflict(user, f"@{account.username} has this address, which the application has not verified", CONFIRM)
     return None
 
 
@@ -376,7 +372,7 @@ def plan_successor(user: User, record: TokenRecord, account: Account | None, see
         return why
     if rules.confirms(user.id):
         return _link(user, record, account, rules)
-    return _conflict(user, f"the account is gone from the server, and @{account.username} has its address", _CONFIRM)
+    return _conflict(user, f"the account is gone from the server, and @{account.username} has its address", CONFIRM)
 
 
 def _shares_username(user: User, account: Account, rules: Rules) -> bool:

@@ -4,9 +4,9 @@ import re
 from datetime import timedelta
 from typing import Final
 
-_SECONDS: Final = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
+SECONDS: Final = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _SPAN: Final = re.compile(r"([0-9]{1,9})([smhdw])", re.IGNORECASE)
-_LONGEST: Final = timedelta(days=36_500)
+LONGEST: Final = timedelta(days=36_500)
 _LARGEST_FIRST: Final = "dhms"
 
 
@@ -16,9 +16,9 @@ def parse_span(text: str) -> timedelta:
     if found is None and text.strip() != "0":
         message = "it must be a number and a unit, as in 10m, 36h or 90d"
         raise ValueError(message)
-    span = timedelta(seconds=int(found[1]) * _SECONDS[found[2].lower()]) if found else timedelta()
-    if span > _LONGEST:
-        message = f"it cannot be longer than {_LONGEST.days}d"
+    span = timedelta(seconds=int(found[1]) * SECONDS[found[2].lower()]) if found else timedelta()
+    if span > LONGEST:
+        message = f"it cannot be longer than {LONGEST.days}d"
         raise ValueError(message)
     return span
 
@@ -28,5 +28,5 @@ def span_text(span: timedelta) -> str:
     seconds = int(span.total_seconds())
     if not seconds:
         return "0"
-    unit = next(unit for unit in _LARGEST_FIRST if seconds % _SECONDS[unit] == 0)
-    return f"{seconds // _SECONDS[unit]}{unit}"
+    unit = next(unit for unit in _LARGEST_FIRST if seconds % SECONDS[unit] == 0)
+    return f"{seconds // SECONDS[unit]}{unit}"

@@ -9,7 +9,7 @@ USERNAME_LIMIT: Final = 64
 RESERVED_USERNAMES: Final = frozenset({"all", "channel", "here", "matterbot", "system"})
 """The server refuses all of these but `here`, which would read as a mention of everybody online."""
 NAME_LIMIT: Final = 64
-"""Characters of a first or last name the server takes."""
+"""Characters of a first or last name, and of a channel's name for people (seen on 11.6.0)."""
 EMAIL_LIMIT: Final = 128
 """Characters of an address the server takes."""
 
@@ -77,11 +77,7 @@ def is_numbered(name: str, wanted: str) -> bool:
 
 
 def fitting_name(name: str) -> str:
-    """A first or last name as the server takes it: no control characters, no outer space, at most 64 characters."""
-    return kept_by_the_server(name).strip()[:NAME_LIMIT].strip()
-
-
-def kept_by_the_server(name: str) -> str:
-    """A name for people without control characters, and without what the server takes out."""
+    """A name of a person or a channel as the server takes it: trimmed, without what it takes out, at most 64."""
     # Half a surrogate pair is no character, and no JSON of ours could carry it.
-    return _TAKEN_OUT.sub("", "".join(c for c in name if unicodedata.category(c) not in {"Cc", "Cs"}))
+    clean = "".join(c for c in name if unicodedata.category(c) not in {"Cc", "Cs"})
+    return _TAKEN_OUT.sub("", clean).strip()[:NAME_LIMIT].strip()

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Final, NamedTuple
 
-from mmconsole.domain.text import is_legal_username
+from mmconsole.domain.documents import FORMULA
+from mmconsole.domain.text import EMAIL_LIMIT, is_legal_username
 from mmconsole.domain.users import UserId
 
 FIELDS: Final = ("id", "email", "username", "first_name", "last_name", "locale", "email_verified", "active")
@@ -23,10 +24,7 @@ _TOLD: Final = frozenset(
 """What `users export` writes besides: it says how things are, and is not read back."""
 _YES: Final = frozenset({"yes", "y", "true", "t", "1", "ja", "oui", "x"})
 _NO: Final = frozenset({"no", "n", "false", "f", "0", "nein", "non", ""})
-_FORMULA: Final = ("=", "+", "-", "@")
 _BOMS: Final = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
-_LONGEST_ADDRESS: Final = 128
-"""What Mattermost takes (11.6.0)."""
 _LONGEST_LOCALE: Final = 16
 
 
@@ -154,7 +152,7 @@ def _unknown(name: str) -> str:
 def _unquoted(cell: str) -> str:
     """A cell without the apostrophe that an export puts before what a spreadsheet would calculate."""
     text = cell.strip()
-    return text[1:] if text.startswith("'") and text[1:].lstrip().startswith(_FORMULA) else text
+    return text[1:] if text.startswith("'") and text[1:].lstrip().startswith(FORMULA) else text
 
 
 def _checked(rows: Iterable[_Row], now: datetime) -> UserList:
@@ -206,8 +204,8 @@ def _email(value: object, _: datetime) -> tuple[str, object]:
     local, at, domain = text.rpartition("@")
     if text and (not at or not local or not domain or any(c.isspace() for c in text) or "@" in local):
         raise _Unfit("is no e-mail address")
-    if len(text) > _LONGEST_ADDRESS:
-        raise _Unfit(f"is longer than {_LONGEST_ADDRESS} characters")
+    if len(text) > EMAIL_LIMIT:
+        raise _Unfit(f"is longer than {EMAIL_LIMIT} characters")
     return "email", text or None
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from mmconsole.database import Transaction
 from mmconsole.domain.accounts import Account, NewAccount
-from mmconsole.domain.plans import locale_of
+from mmconsole.domain.plans import CONFIRM, locale_of
 from mmconsole.domain.secrets import Secret
 from mmconsole.domain.text import fitting_name, legal_username, numbered_username
 from mmconsole.domain.tokens import Health, Intent, TokenRecord
@@ -29,7 +29,6 @@ from mmconsole.services.intents import close_intent, is_of_its_time, new_operati
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
 
-CONFIRM: Final = "if that account is theirs, say `sync USER --link-existing`"
 _NAME_TRIES: Final = 20
 
 

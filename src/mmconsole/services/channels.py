@@ -16,10 +16,10 @@ from mmconsole.domain.channels import (
     NewChannel,
     OnTaken,
     ProjectId,
-    fitting_display_name,
     legal_channel_name,
 )
 from mmconsole.domain.plans import Result
+from mmconsole.domain.text import fitting_name
 from mmconsole.errors import ChannelNameUnfit, ChannelTaken
 from mmconsole.services import channel_adding, channel_archive, channel_runs
 from mmconsole.services.channel_adding import Added, ChannelAdding, ConfirmAdding
@@ -108,7 +108,7 @@ class Channels:
             raise ChannelNameUnfit(name=name)
         async with self._run() as run:
             found_team = await self._finder.team_for(name, named=team)
-            new = NewChannel(found_team.id, legal, fitting_display_name(name), private=private, purpose=purpose)
+            new = NewChannel(found_team.id, legal, fitting_name(name), private=private, purpose=purpose)
             taken = await self._finder.in_team(found_team, legal)
             if taken is not None and on_taken is not OnTaken.NUMBER:
                 return await self._instead(taken, on_taken, run)

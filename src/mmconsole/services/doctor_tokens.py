@@ -4,10 +4,9 @@ from typing import Final
 
 from mmconsole.domain.findings import Sheet
 from mmconsole.domain.tokens import Health, is_ours
-from mmconsole.services.asking import all_pages
 from mmconsole.services.examination import Examination
 from mmconsole.services.overview import Overview
-from mmconsole.services.unstored_tokens import unstored
+from mmconsole.services.unstored_tokens import marked_as_ours, unstored
 
 NAMES: Final = ("users", "orphans", "foreign")
 _WELL: Final = frozenset({Health.OK, Health.EXPIRING, Health.OVERDUE, Health.WORKING})
@@ -37,7 +36,7 @@ async def _look_at_orphans(examination: Examination, sheet: Sheet) -> None:
     await examination.facts()
     installation = await database.read(lambda db: db.meta.installation_id)
     # The tokens first: one that is made meanwhile is then in the records.
-    ours = [token async for page in all_pages(client.tokens_page) for token in page if is_ours(token.description)]
+    ours = await marked_as_ours(client)
     own = [token for token in ours if is_ours(token.description, installation_id=installation)]
     orphans = await database.read(lambda db: unstored(db, own))
     if orphans:

@@ -18,9 +18,9 @@ from mmconsole.domain.channels import (
     Project,
     ProjectChannel,
     ProjectId,
-    fitting_display_name,
     name_for,
 )
+from mmconsole.domain.text import fitting_name
 from mmconsole.errors import (
     ChannelHidden,
     ChannelInArchive,
@@ -171,7 +171,7 @@ class ProjectChannels:
     async def _make(self, project: Project, run: Run) -> ChannelChange:
         name = name_for(project)
         team = await self._finder.team_for(name, named=project.team)
-        display_name = fitting_display_name(project.name) or name
+        display_name = fitting_name(project.name) or name
         new = NewChannel(team.id, name, display_name, private=self._settings.values.channels.private)
         made = await self._making.make_for_project(new, project.id, run)
         # An earlier run may have announced it for another team.

@@ -8,11 +8,11 @@ from mmconsole.database import Database, Transaction
 from mmconsole.domain.accounts import Account, AccountChanges, AccountId, TeamId
 from mmconsole.domain.activity import Activity, Level
 from mmconsole.domain.checks import Cause
-from mmconsole.domain.plans import Kind, Outcome, Result, Rules, UserPlan, changes_for
+from mmconsole.domain.plans import CONFIRM, Kind, Outcome, Result, Rules, UserPlan, changes_for
 from mmconsole.domain.tokens import Health, Intent, TokenRecord
 from mmconsole.domain.users import User, UserId
 from mmconsole.errors import CannotOpen, MmconsoleError, RowMissing, TokenDenied, UsernameTaken
-from mmconsole.services.accounts import CONFIRM, Accounts, linked_record
+from mmconsole.services.accounts import Accounts, linked_record
 from mmconsole.services.changes import keep, note
 from mmconsole.services.conflicts import StepConflict
 from mmconsole.services.jobs import ENDS_THE_RUN, Row

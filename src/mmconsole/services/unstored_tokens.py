@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mmconsole.config import Settings
 from mmconsole.database import Database, JobItem, Snapshot
@@ -26,6 +26,9 @@ from mmconsole.services.leases import hold
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
 from mmconsole.services.sync import LEASE
+
+if TYPE_CHECKING:
+    from mmconsole.mattermost.client import MattermostClient
 
 KIND: Final = "unstored tokens"
 """Of its jobs. They run under the lease of a sync, so nobody makes a token meanwhile."""
@@ -69,11 +72,9 @@ class UnstoredTokens:
 
     async def find(self) -> list[Token]:
         """All of them, in the order of their descriptions. Reads the whole list of tokens, 200 a call."""
-        client = await self._server.client()
         # The tokens first: one that is made meanwhile is then in the records.
-        ours = [token async for page in all_pages(client.tokens_page) for token in page if is_ours(token.description)]
-        distinct = {token.id: token for token in ours}
-        found = await self._database.read(partial(unstored, tokens=list(distinct.values())))
+        ours = await marked_as_ours(await self._server.client())
+        found = await self._database.read(partial(unstored, tokens=ours))
         return sorted(found, key=lambda token: (token.description, token.id))
 
     async def revoke(self, *, confirm: Confirm, allow_removals: int | None = None, wait: bool = False) -> Swept:
@@ -143,6 +144,13 @@ class UnstoredTokens:
         if now is None or now.description != token.description:
             return False
         return bool(await self._database.read(partial(unstored, tokens=[token])))
+
+
+async def marked_as_ours(client: "MattermostClient") -> list[Token]:
+    """Every token with our marker, of whichever installation, each once: the list has no order and may repeat one."""
+    pages = all_pages(client.tokens_page)
+    ours = {token.id: token async for page in pages for token in page if is_ours(token.description)}
+    return list(ours.values())
 
 
 def unstored(db: Snapshot, tokens: Sequence[Token]) -> list[Token]:

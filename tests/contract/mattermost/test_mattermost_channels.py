@@ -5,8 +5,9 @@ import uuid
 import pytest
 
 from mmconsole.domain.accounts import Account, AccountId, NewAccount, Team, TeamId
-from mmconsole.domain.channels import Channel, ChannelId, NewChannel, fitting_display_name, legal_channel_name
+from mmconsole.domain.channels import Channel, ChannelId, NewChannel, legal_channel_name
 from mmconsole.domain.secrets import Secret
+from mmconsole.domain.text import fitting_name
 from mmconsole.errors import (
     AccountDeactivated,
     ChannelNameTaken,
@@ -202,7 +203,7 @@ async def test_every_name_that_is_made_legal_is_taken(client: MattermostClient, 
     legal = legal_channel_name(text)
 
     try:
-        made = await client.create_channel(NewChannel(team.id, legal, fitting_display_name(text)))
+        made = await client.create_channel(NewChannel(team.id, legal, fitting_name(text)))
     except ChannelNameTaken:
         return
 
