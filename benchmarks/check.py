@@ -1,6 +1,7 @@
 """Checks: the quick one of many tokens in calls, the deep one beside the same calls made by others."""
 
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -75,8 +76,8 @@ async def _forget(settings: Settings, ids: list[UserId]) -> None:
     """Nothing is known of any token."""
 
     def forget(tx: Transaction) -> None:
-        for user_id in ids:
-            tx.tokens.set_health(user_id, Health.UNKNOWN, cause="", checked_at=None)
+        for record in tx.tokens.of(ids).values():
+            tx.tokens.save(replace(record, health=Health.UNKNOWN, cause=""))
 
     async with open_database(settings) as database:
         await database.write(forget)

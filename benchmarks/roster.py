@@ -49,7 +49,7 @@ def _fill(tx: Transaction, *, accounts: list[Account], tokens: dict[AccountId, T
         )
         for account in accounts
     ]
-    ids = tx.roster.add_many(users)
+    ids = tx.roster.embedded.add_many(users)
     digests = {user.id: user.digest for user, _ in tx.roster.rows(ids)}
     records = []
     for user_id, account in zip(ids, accounts, strict=True):

@@ -107,7 +107,7 @@ async def add_users(settings: Settings, users: list[EmbeddedUser]) -> None:
 
 
 def _add(tx: Transaction, *, users: list[EmbeddedUser]) -> None:
-    tx.roster.add_many(users)
+    tx.roster.embedded.add_many(users)
 
 
 def vault_for(keys: SealKeys, settings: Settings, installation: str) -> Vault:

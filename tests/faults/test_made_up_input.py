@@ -228,7 +228,7 @@ CALLS: dict[str, Callable[[MattermostClient], Awaitable[Any]]] = {
     "token": lambda client: client.find_token(T),
     "new token": lambda client: client.create_token(A, description="x"),
     "revoke": lambda client: client.revoke_token(T),
-    "sessions": lambda client: client.sessions_of(A),
+    "sessions": lambda client: client.tokens_in_use(A),
     "active": lambda client: client.set_account_active(A, active=False),
     "channel": lambda client: client.find_channel(C),
     "members": lambda client: client.channel_members(C, [A]),

@@ -116,6 +116,6 @@ def _run(where: Settings | Database | str, statement: str, many: list[Any] | Non
 def add_users(tx: Transaction, users: Sequence[EmbeddedUser]) -> list[UserId]:
     """Add users to a table of the embedded shape, whosever it is. Returns their ids in the same order."""
     if tx.roster.layout.embedded:
-        return tx.roster.add_many(users)
+        return tx.roster.embedded.add_many(users)
     shaped = EmbeddedUsers(tx.roster._connection)
     return [shaped.add(user) for user in users]

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -408,7 +409,7 @@ async def test_what_an_operator_decides_while_a_link_is_redeemed_stays(
 
     def decided_meanwhile(self: TokenRepository, user_id: UserId) -> TokenRecord:
         record = get(self, user_id)
-        self.set_withheld(user_id, withheld=True)
+        self.save(replace(record, withheld=True))
         return record
 
     monkeypatch.setattr(TokenRepository, "get", decided_meanwhile)

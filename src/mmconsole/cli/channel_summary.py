@@ -67,10 +67,6 @@ def exit_code_of(ending: Ending[R]) -> int:
     return SOME_FAILED if _troubled(ending.run) else 0
 
 
-def exit_code_of_plan(run: Added | ChannelRun) -> int:
-    return SOME_FAILED if _troubled(run) else 0
-
-
 def _troubled(run: Added | ChannelRun) -> bool:
     return any(result.outcome in _TROUBLES for result in run.results)
 

@@ -52,7 +52,6 @@ class Stage:
 
     settings: Settings
     keys: Keys
-    users: int
     simulator: Simulator
 
 
@@ -148,7 +147,7 @@ def _set_up(number: int, *, seed: int) -> Iterator[Stage]:
         file.write_text(_SETTINGS.format(url=running.url, folder=folder), encoding="utf-8")
         settings = load_settings(file=file, environment={})
         make_application(settings, cast, simulator)
-        yield Stage(settings, _keys(simulator), number, simulator)
+        yield Stage(settings, _keys(simulator), simulator)
 
 
 def _keys(simulator: Simulator) -> Keys:

@@ -72,10 +72,6 @@ class ActivityRepository:
         row = self._connection.row(statement, (user_id, verb))
         return _activity_of(row) if row else None
 
-    def last_id(self) -> int:
-        """The number of the newest row; 0 when there is none."""
-        return self._connection.number("SELECT MAX(id) FROM mmconsole_activity")
-
     def prune(self, before: datetime, *, limit: int = 10_000) -> int:
         """Remove the oldest rows, at most so many at once. Returns how many went."""
         last = self._connection.row(

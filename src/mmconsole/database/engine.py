@@ -39,10 +39,6 @@ class Database:
         return self._address.name
 
     @property
-    def embedded(self) -> bool:
-        return self._address.embedded
-
-    @property
     def commits(self) -> int:
         """How many groups of changes were committed so far."""
         return self._writer.commits

@@ -57,8 +57,6 @@ class Claim:
     subject_id: str
     ids: tuple[int, ...]
     attempts: int
-    at: datetime
-    """The oldest of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +170,6 @@ def _claims(events: Iterable[UserEvent]) -> list[Claim]:
             subject_id,
             tuple(event.id for event in some),
             max((event.attempts for event in some if event.aside_at is None), default=0),
-            min(event.at for event in some),
         )
         for (subject, subject_id), some in by_subject.items()
     ]

@@ -119,10 +119,6 @@ class ItemRepository:
             found |= {UserId(row[0]) for row in rows}
         return found
 
-    def find(self, job_id: int, position: int) -> JobItem | None:
-        row = self._connection.row(f"{_SELECT} WHERE job_id = ? AND position = ?", (job_id, position))
-        return _item_of(row) if row else None
-
     def states(self, job_id: int) -> dict[ItemState, int]:
         rows = self._connection.rows(
             "SELECT state, COUNT(*) FROM mmconsole_job_items WHERE job_id = ? GROUP BY state", (job_id,)

@@ -36,10 +36,8 @@ class Lease:
 class LeaseHeld:
     """Somebody else has it."""
 
-    name: str
     holder: str
     since: datetime
-    until: datetime
     process: str = field(default="", compare=False)
     fence: int = field(default=0, compare=False)
 
@@ -72,7 +70,7 @@ class LeaseRepository:
         state = self._state(name)
         if taken:
             return state
-        return LeaseHeld(name, state.holder, state.acquired_at, state.expires_at, state.process, state.fence)
+        return LeaseHeld(state.holder, state.acquired_at, state.process, state.fence)
 
     def renew(self, name: str, fence: int, *, now: datetime, ttl: timedelta) -> bool:
         """Extend our lease. False when somebody took it over, which ends our right to go on."""

@@ -11,14 +11,13 @@ from datetime import timedelta
 from typing import Final
 
 from mmconsole.database.connection import Connection
-from mmconsole.database.filters import EVERYBODY, Joined, Sql
-from mmconsole.database.roster import Roster, UserAndRecord
+from mmconsole.database.filters import Joined
+from mmconsole.database.roster import Roster
 from mmconsole.database.times import stored
 from mmconsole.domain.filters import NO_TEAMS, Filter, Order, Teams
 from mmconsole.domain.health import AsOf
 from mmconsole.domain.tokens import Health
 from mmconsole.domain.users import UserId
-from mmconsole.errors import RowMissing
 
 _BY_ID: Final = Order()
 _DAY: Final = timedelta(days=1)
@@ -31,11 +30,10 @@ class Listing:
     Raises BadFilter when such a team is not given.
     """
 
-    __slots__ = ("_connection", "_joined", "_roster")
+    __slots__ = ("_connection", "_joined")
 
     def __init__(self, connection: Connection, roster: Roster) -> None:
         self._connection = connection
-        self._roster = roster
         self._joined = Joined(connection.dialect, roster.layout)
 
     def ids(self, wanted: Filter, as_of: AsOf, *, order: Order = _BY_ID, teams: Teams = NO_TEAMS) -> list[UserId]:
@@ -48,18 +46,6 @@ class Listing:
         where = self._joined.where(wanted, as_of, teams)
         statement = f"SELECT COUNT(*) FROM {self._joined.source} WHERE {where.text}"
         return self._connection.number(statement, where.values)
-
-    def page(
-        self, wanted: Filter, as_of: AsOf, *, after: UserId | None, limit: int, teams: Teams = NO_TEAMS
-    ) -> list[UserAndRecord]:
-        """The next users in the order of the primary key, each with what we remember: for lists that are read once."""
-        where, behind = self._joined.where(wanted, as_of, teams), self._behind(after)
-        statement = (
-            f"SELECT {self._joined.id} FROM {self._joined.source} WHERE {behind.text} AND {where.text}"
-            f" ORDER BY {self._joined.id} LIMIT ?"
-        )
-        rows = self._connection.rows(statement, (*behind.values, *where.values, limit))
-        return self._roster.rows([UserId(str(key)) for (key,) in rows])
 
     def counts_by_status(self, as_of: AsOf) -> dict[Health, int]:
         """How many users show each status; 0 for those that nobody shows."""
@@ -94,11 +80,3 @@ class Listing:
             for day, count in self._connection.rows(statement, (start, end, *status.values))
         }
         return [counts.get(day, 0) for day in range(days)]
-
-    def _behind(self, after: UserId | None) -> Sql:
-        if after is None:
-            return EVERYBODY
-        native = self._roster.layout.native(after)
-        if native is None:
-            raise RowMissing(user_id=after)
-        return Sql(f"{self._joined.id} > ?", (native,))

@@ -72,11 +72,6 @@ class ProjectRepository:
         row = self._connection.row(f"{_LINKS} WHERE channel_id = ?", (channel_id,))
         return _link_of(row) if row else None
 
-    def channels(self, after: ProjectId | None, limit: int) -> list[ProjectChannel]:
-        """The next links in the order of our own table."""
-        rows = self._connection.rows(f"{_LINKS} WHERE project_id > ? ORDER BY project_id LIMIT ?", (after or "", limit))
-        return [_link_of(row) for row in rows]
-
     def save(self, link: ProjectChannel) -> None:
         self._connection.run(
             self._save, (link.project_id, link.channel_id, stored(link.linked_at), link.archived_with_project)

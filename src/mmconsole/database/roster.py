@@ -15,7 +15,7 @@ from msgspec.json import Decoder
 
 from mmconsole.database.connection import Connection, Row, chunks, marks
 from mmconsole.database.dialect import NOES
-from mmconsole.database.embedded import EmbeddedUser, EmbeddedUsers
+from mmconsole.database.embedded import EmbeddedUsers
 from mmconsole.database.layout import Layout
 from mmconsole.database.roster_statements import RECORD_AT, HeldTwice, Statements, statements_for
 from mmconsole.database.tokens import record_of
@@ -200,10 +200,6 @@ class Roster:
         if not self._layout.embedded:
             raise NotOurs(why=f"they are in {self._layout.names.table}, which belongs to the application")
         return EmbeddedUsers(self._connection)
-
-    def add_many(self, users: Sequence[EmbeddedUser]) -> list[UserId]:
-        """Add users to the embedded database. Raises NotOurs for an application's."""
-        return self.embedded.add_many(users)
 
     # ── rows into values ─────────────────────────────────────────────────────────────────────────
 

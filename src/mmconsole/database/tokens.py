@@ -90,11 +90,6 @@ class TokenRepository:
             claimed[account_id] = (*claimed.get(account_id, ()), user_id)
         return claimed
 
-    def counts(self) -> dict[Health, int]:
-        """How many records there are of each health."""
-        rows = self._connection.rows("SELECT health, COUNT(*) FROM mmconsole_tokens GROUP BY health")
-        return {_HEALTHS[health]: int(count) for health, count in rows}
-
     def count_linked(self) -> int:
         """How many users have an account."""
         return self._connection.number("SELECT COUNT(*) FROM mmconsole_tokens WHERE account_id IS NOT NULL")
@@ -111,12 +106,6 @@ class TokenRepository:
 
     def save_many(self, records: Iterable[TokenRecord]) -> None:
         self._connection.run_many(self._save, map(_values, records))
-
-    def set_health(self, user_id: UserId, health: Health, *, cause: str, checked_at: datetime | None) -> None:
-        """Store what a check said. Without a moment, the time of the last check stays."""
-        self._change(user_id, "health = ?, cause = ?", (health.value, cause))
-        if checked_at is not None:
-            self._change(user_id, "checked_at = ?", (stored(checked_at),))
 
     def exchange(self, old: TokenRecord, new: TokenRecord) -> bool:
         """Put what a check found in the place of what it began with: token id, fingerprint, health and its time.
@@ -149,35 +138,9 @@ class TokenRepository:
         """Of the same token, under another key. Does nothing for a user we know nothing of."""
         self._connection.run("UPDATE mmconsole_tokens SET fingerprint = ? WHERE user_id = ?", (fingerprint, user_id))
 
-    def set_withheld(self, user_id: UserId, *, withheld: bool) -> None:
-        self._change(user_id, "withheld = ?", (withheld,))
-
-    def link(self, user_id: UserId, account_id: AccountId) -> None:
-        """Link the user to an account. What was pushed to another one does not count for it."""
-        current = self.find(user_id)
-        if current is None:
-            self.save(TokenRecord(user_id, account_id))
-        elif current.account_id != account_id:
-            forget = (
-                "account_id = ?, pushed_digest = '', waiting_email = '', account_update_at = 0, deactivated_by_us = ?"
-            )
-            self._change(user_id, forget, (account_id, False))
-
-    def unlink(self, user_id: UserId) -> None:
-        forget = (
-            "account_id = NULL, pushed_digest = '', waiting_email = '', account_update_at = 0, deactivated_by_us = ?"
-        )
-        self._change(user_id, forget, (False,))
-
     def remove(self, user_id: UserId) -> None:
         """Forget a user whose row is gone and whose token is revoked."""
         self._connection.run("DELETE FROM mmconsole_tokens WHERE user_id = ?", (user_id,))
-
-    def _change(self, user_id: UserId, changes: str, values: tuple[object, ...]) -> None:
-        statement = f"UPDATE mmconsole_tokens SET {changes} WHERE user_id = ?"
-        if not self._connection.run(statement, (*values, user_id)):
-            self.save(TokenRecord(user_id))
-            self._connection.run(statement, (*values, user_id))
 
     def _records(self, condition: str, values: Sequence[object]) -> list[TokenRecord]:
         return [record_of(row) for row in self._connection.rows(f"{_SELECT} {condition}", values)]

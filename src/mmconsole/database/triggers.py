@@ -30,7 +30,6 @@ _NAMES: Final = {
 class TriggerStatus:
     """Whether the changes of one table are written down."""
 
-    subject: str
     table: str
     installed: bool
     current: bool
@@ -95,10 +94,10 @@ def status(connection: Connection, settings: Settings) -> list[TriggerStatus]:
 
 
 def _status(one: Spelling, connection: Connection) -> TriggerStatus:
-    subject, table = one.followed.subject.value, one.followed.table
+    table = one.followed.table
     installed = _names_on(connection, table) >= set(one.names)
-    digest = MetaRepository(connection).get(_META + subject)
-    return TriggerStatus(subject, table, installed, current=installed and digest == one.digest)
+    digest = MetaRepository(connection).get(_META + one.followed.subject.value)
+    return TriggerStatus(table, installed, current=installed and digest == one.digest)
 
 
 def _names_on(connection: Connection, qualified: str) -> set[str]:

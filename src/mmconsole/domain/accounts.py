@@ -27,7 +27,6 @@ class Account:
     email: str
     first_name: str = ""
     last_name: str = ""
-    nickname: str = ""
     locale: str = ""
     roles: str = "system_user"
     auth_service: str = ""
@@ -91,7 +90,6 @@ class AccountChanges:
 class Team:
     id: TeamId
     name: str
-    display_name: str = ""
     delete_at: int = 0
 
 
@@ -129,11 +127,9 @@ class ServerFacts:
     """Names the installation; kept with our tables so that they never meet another server."""
     tokens_enabled: bool | None
     """EnableUserAccessTokens; None when the server did not say (it tells only who is signed in)."""
-    site_url: str = ""
     max_token_days: int = 0
     """MaximumPersonalAccessTokenLifetimeDays (from 11.9); 0 means no policy."""
     password_policy: PasswordPolicy = field(default_factory=PasswordPolicy)
-    require_email_verification: bool = False
     smtp_host: str = ""
     smtp_port: str = ""
     max_users_per_team: int = 0

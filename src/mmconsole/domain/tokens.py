@@ -14,8 +14,6 @@ TokenId = NewType("TokenId", str)
 OperationId = NewType("OperationId", str)
 
 MARKER: Final = "mmconsole:v1"
-DESCRIPTION_BYTES: Final = 255
-"""Mattermost's limit for a token's description, in bytes (model.user_access_token, seen on 11.6.0)."""
 _KEY_BYTES: Final = 64
 
 
@@ -108,15 +106,9 @@ class Intent:
 def describe(installation_id: str, user_id: UserId, operation_id: OperationId) -> str:
     """The description that marks a token as ours: `mmconsole:v1:<installation>:<user>:<operation>`.
 
-    A long user id is hashed, so that the whole stays within Mattermost's 255 bytes.
+    A long user id is hashed, so that the whole stays within Mattermost's 255 bytes (seen on 11.6.0).
     """
     return f"{MARKER}:{installation_id}:{short_id(user_id)}:{operation_id}"
-
-
-def operation_of(description: str, *, installation_id: str, user_id: UserId) -> OperationId | None:
-    """The operation that made a token, or None when the description is not this installation's for this user."""
-    prefix = f"{MARKER}:{installation_id}:{short_id(user_id)}:"
-    return OperationId(description[len(prefix) :]) if description.startswith(prefix) else None
 
 
 def is_ours(description: str, *, installation_id: str | None = None) -> bool:

@@ -1,6 +1,5 @@
 """Calls about accounts."""
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,7 +19,6 @@ _ME: Final = Route("GET", "/users/me", schemas.ACCOUNT)
 _MY_TEAMS: Final = Route("GET", "/users/me/teams", schemas.TEAMS)
 _ONE: Final = Route("GET", "/users/{id}", schemas.ACCOUNT)
 _BY_EMAIL: Final = Route("GET", "/users/email/{email}", schemas.ACCOUNT)
-_BY_USERNAME: Final = Route("GET", "/users/username/{username}", schemas.ACCOUNT)
 _BY_IDS: Final = Route("POST", "/users/ids", schemas.ACCOUNTS)
 _BY_USERNAMES: Final = Route("POST", "/users/usernames", schemas.ACCOUNTS)
 _PAGE: Final = Route("GET", "/users", schemas.ACCOUNTS)
@@ -31,8 +29,6 @@ _ACTIVE: Final = Route("PUT", "/users/{id}/active", schemas.STATUS, Effect.AGAIN
 _VERIFY: Final = Route("POST", "/users/{id}/email/verify/member", schemas.ACCOUNT, Effect.AGAIN)
 
 _NO_SUCH_ACCOUNT: Final = "app.user.missing_account.const"
-_NO_SUCH_USERNAME: Final = "app.user.get_by_username.app_error"
-_USERNAME: Final = re.compile(r"[a-z0-9._-]+\Z")
 
 
 class AccountCalls:
@@ -70,20 +66,6 @@ class AccountCalls:
             row = await self._exchange.ask(_BY_EMAIL, email, about=lambda row: _same_address(row.email, email))
         except NotFound as fault:
             if fault.error_id == _NO_SUCH_ACCOUNT:
-                return None
-            raise
-        return schemas.account_of(row)
-
-    async def find_account_by_username(self, username: str) -> Account | None:
-        """The account with this username; None when there is none, or when no account can be called that."""
-        # The server keeps usernames in lower case and answers 400 to any other (seen on 11.6.0).
-        name = username.lower()
-        if not _USERNAME.match(name):
-            return None
-        try:
-            row = await self._exchange.ask(_BY_USERNAME, name, about=lambda row: row.username == name)
-        except NotFound as fault:
-            if fault.error_id == _NO_SUCH_USERNAME:
                 return None
             raise
         return schemas.account_of(row)

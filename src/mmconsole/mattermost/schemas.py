@@ -31,7 +31,6 @@ class AccountRow(Struct, gc=False):
     email: str = ""
     first_name: str = ""
     last_name: str = ""
-    nickname: str = ""
     locale: str = ""
     roles: str = ""
     auth_service: str = ""
@@ -67,15 +66,11 @@ class SessionRow(Struct, gc=False):
     id: Annotated[str, _SIZE]
     user_id: Annotated[AccountId, _SIZE]
     props: dict[str, str] | None = None
-    create_at: Stamp = 0
-    last_activity_at: Stamp = 0
-    expires_at: Stamp = 0
 
 
 class TeamRow(Struct, gc=False):
     id: Annotated[TeamId, _SIZE]
     name: str
-    display_name: str = ""
     delete_at: Stamp = 0
 
 
@@ -128,10 +123,8 @@ class ClientConfig(Struct, gc=False):
 
     version: str = field(default="", name="Version")
     diagnostic_id: str = field(default="", name="DiagnosticId")
-    site_url: str = field(default="", name="SiteURL")
     tokens_enabled: str | None = field(default=None, name="EnableUserAccessTokens")
     max_token_days: str = field(default="", name="MaximumPersonalAccessTokenLifetimeDays")
-    require_email_verification: str = field(default="", name="RequireEmailVerification")
     minimum_length: str = field(default="", name="PasswordMinimumLength")
     lowercase: str = field(default="", name="PasswordRequireLowercase")
     uppercase: str = field(default="", name="PasswordRequireUppercase")
@@ -201,7 +194,6 @@ def account_of(row: AccountRow, *, written: bool = False) -> Account:
         row.email,
         row.first_name,
         row.last_name,
-        row.nickname,
         row.locale,
         row.roles,
         row.auth_service,
@@ -219,7 +211,7 @@ def token_of(row: TokenRow | NewTokenRow) -> Token:
 
 
 def team_of(row: TeamRow) -> Team:
-    return Team(row.id, row.name, row.display_name, row.delete_at)
+    return Team(row.id, row.name, row.delete_at)
 
 
 def channel_of(row: ChannelRow) -> Channel:

@@ -1,6 +1,5 @@
 """Calls about personal access tokens, all made as administrator."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from mmconsole.domain.accounts import AccountId
@@ -23,17 +22,6 @@ _SESSIONS: Final = Route("GET", "/users/{id}/sessions", schemas.SESSIONS)
 
 _NO_SUCH_TOKEN: Final = "app.user_access_token.get_by_user.app_error"  # noqa: S105 - an error's id
 """Seen on 11.6.0. Any other 404 says nothing about the token."""
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A session of an account. One that a token made names it."""
-
-    id: str
-    token_id: TokenId | None
-    created_at: int = 0
-    last_activity_at: int = 0
-    """The server's milliseconds since 1970."""
 
 
 class TokenCalls:
@@ -109,17 +97,10 @@ class TokenCalls:
         """Let a disabled token work again. Raises NotFound."""
         await self._exchange.ask(_ENABLE, body={"token_id": token_id}, about=schemas.is_ok)
 
-    async def sessions_of(self, account_id: AccountId) -> list[Session]:
-        """An account's sessions, by which a token's id is found when only its secret is known."""
+    async def tokens_in_use(self, account_id: AccountId) -> set[TokenId]:
+        """The tokens that made an account's sessions: so its id is found of one of which only the secret is known."""
         rows = await self._exchange.ask(
             _SESSIONS, account_id, about=lambda rows: all(row.user_id == account_id for row in rows or ())
         )
-        return [
-            Session(
-                row.id,
-                TokenId((row.props or {}).get("user_access_token_id", "")) or None,
-                row.create_at,
-                row.last_activity_at,
-            )
-            for row in rows or ()
-        ]
+        named = ((row.props or {}).get("user_access_token_id") for row in rows or ())
+        return {TokenId(token_id) for token_id in named if token_id}

@@ -200,8 +200,7 @@ class TokenSteps:
             found = await identified(client, record, record.account_id, fingerprint=record.fingerprint)
             if found.token_id is not None:
                 return found
-        sessions = await client.sessions_of(record.account_id)
-        raise _undecided(record, {session.token_id for session in sessions if session.token_id})
+        raise _undecided(record, await client.tokens_in_use(record.account_id))
 
     # ── revocation ───────────────────────────────────────────────────────────────────────────────
 

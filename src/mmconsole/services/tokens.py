@@ -306,8 +306,7 @@ async def identified(
     client: "MattermostClient", old: TokenRecord, account_id: AccountId, *, fingerprint: str
 ) -> TokenRecord:
     """The record of a stored secret that has just been tried, with its id if the sessions leave no doubt about it."""
-    sessions = await client.sessions_of(account_id)
-    known = {session.token_id for session in sessions if session.token_id}
+    known = await client.tokens_in_use(account_id)
     token_id = known.pop() if len(known) == 1 else None
     cause = "" if token_id else f"its id is unknown: {len(known)} tokens fit"
     return replace(old, token_id=token_id, fingerprint=fingerprint, health=Health.OK, cause=cause)

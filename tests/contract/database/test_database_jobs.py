@@ -69,8 +69,7 @@ async def test_a_job_goes_from_planned_to_done(database: Database) -> None:
     assert job.counts == JobCounts(done=1, failed=1, skipped=1)
     assert job.counts.total == 3
     assert await database.read(lambda db: db.jobs.items.outcomes(job_id)) == {"did it": 3}
-    item = await database.read(lambda db: db.jobs.items.find(job_id, 2))
-    assert item
+    item = await database.read(lambda db: db.jobs.items.page(job_id, limit=3)[1])
     assert (item.state, item.note, item.started_at, item.finished_at) == (ItemState.FAILED, "so it was", NOW, NOW)
 
 
@@ -215,8 +214,7 @@ async def test_an_item_is_revised_only_under_the_number_of_its_job(database: Dat
 
     await database.write(lambda tx: tx.jobs.items.revise(job_id, 1, steps="less", digest="d", fence=1))
 
-    item = await database.read(lambda db: db.jobs.items.find(job_id, 1))
-    assert item is not None
+    item = await database.read(lambda db: db.jobs.items.page(job_id, limit=1)[0])
     assert (item.steps, item.digest, item.state) == ("less", "d", ItemState.PLANNED)
     with pytest.raises(LeaseLost):
         await database.write(lambda tx: tx.jobs.items.revise(job_id, 1, steps="more", digest="d", fence=2))

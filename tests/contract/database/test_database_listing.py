@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.servers.application import add_users, ask, ask_many
 
 from mmconsole.config import Settings
-from mmconsole.database import Database, EmbeddedUser, Snapshot, UserAndRecord, migrate, open_database
+from mmconsole.database import Database, EmbeddedUser, UserAndRecord, migrate, open_database
 from mmconsole.domain.accounts import AccountId
 from mmconsole.domain.filters import (
     EVERYWHERE,
@@ -39,7 +39,7 @@ from mmconsole.domain.filters import (
 from mmconsole.domain.health import GRAVEST_FIRST, AsOf, status_of
 from mmconsole.domain.tokens import Health, TokenId, TokenRecord
 from mmconsole.domain.users import User, UserId
-from mmconsole.errors import BadFilter, RowMissing
+from mmconsole.errors import BadFilter
 
 Attach = Callable[..., Settings]
 
@@ -200,18 +200,6 @@ async def test_law_the_database_means_whom_the_filter_means(
 
     assert await loose.read(lambda db: db.listing.ids(wanted, AS_OF, teams=teams)) == meant
     assert await loose.read(lambda db: db.listing.count(wanted, AS_OF, teams=teams)) == len(meant)
-    assert [user.id for user, _ in await pages(loose, wanted, limit=2, teams=teams)] == meant
-
-
-async def pages(database: Database, wanted: Filter, *, limit: int, **more: Any) -> list[UserAndRecord]:
-    def page(after: UserId | None) -> Callable[[Snapshot], list[UserAndRecord]]:
-        return lambda db: db.listing.page(wanted, AS_OF, after=after, limit=limit, **more)
-
-    found: list[UserAndRecord] = []
-    while there := await database.read(page(found[-1][0].id if found else None)):
-        assert len(there) <= limit
-        found += there
-    return found
 
 
 @LAWS
@@ -441,11 +429,6 @@ async def test_ids_of_a_text_key_are_compared_as_they_are(attach: Attach) -> Non
         assert await ids(database, 'id:"a,b",01') == ["01", "a,b"]
         assert await ids(database, "id:1,a") == []
         assert await ids(database, "a") == ["A", "a,b"]
-
-
-async def test_a_page_after_an_id_that_no_row_can_have_is_refused(laravel: Database) -> None:
-    with pytest.raises(RowMissing):
-        await laravel.read(lambda db: db.listing.page(EVERYBODY, AS_OF, after=UserId("x"), limit=1))
 
 
 @pytest.mark.kinds("sqlite")

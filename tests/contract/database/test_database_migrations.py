@@ -189,7 +189,7 @@ def test_columns_of_other_names_are_added_and_taken_back_by_those_names(attach: 
 async def test_up_down_and_up_again_with_data_in_the_tables(embedded: Settings) -> None:
     migrate(embedded)
     async with open_database(embedded) as database:
-        await database.write(lambda tx: tx.roster.add_many([EmbeddedUser("a@x.org"), EmbeddedUser("b@x.org")]))
+        await database.write(lambda tx: tx.roster.embedded.add_many([EmbeddedUser("a@x.org"), EmbeddedUser("b@x.org")]))
         await database.write(lambda tx: tx.roster.store(UserId("1"), account_id="a" * 26, envelope="sealed"))
         first = await database.read(lambda db: db.meta.installation_id)
 
@@ -437,7 +437,7 @@ async def test_moments_of_embedded_users_read_like_laravels(embedded: Settings) 
     migrate(embedded)
     async with open_database(embedded) as database:
         verified = EmbeddedUser("a@x.org", email_verified_at=datetime(2026, 7, 1, 12, 30, tzinfo=UTC))
-        await database.write(lambda tx: tx.roster.add_many([verified]))
+        await database.write(lambda tx: tx.roster.embedded.add_many([verified]))
 
     assert ask(embedded, "SELECT email_verified_at FROM users") == [("2026-07-01 12:30:00",)]
 

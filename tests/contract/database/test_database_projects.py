@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from mmconsole.config import Settings, load_settings
-from mmconsole.database import Database, Transaction, migrate, open_database
+from mmconsole.database import Database, migrate, open_database
 from mmconsole.domain.channels import ChannelId, Project, ProjectChannel, ProjectId
 
 Attach = Callable[..., Settings]
@@ -29,21 +29,6 @@ async def test_a_link_comes_back_as_it_was_saved(database: Database) -> None:
     assert await database.read(lambda db: db.projects.of_channel(ONE)) == link
     assert await database.read(lambda db: db.projects.of_channel(TWO)) is None
     assert await database.read(lambda db: db.projects.channel_of(ProjectId("8"))) is None
-
-
-async def test_links_are_read_in_pages(database: Database) -> None:
-    links = [ProjectChannel(ProjectId(f"p{number}"), ChannelId(str(number) * 26), NOW) for number in range(3)]
-
-    def save_all(tx: Transaction) -> None:
-        for link in links:
-            tx.projects.save(link)
-
-    await database.write(save_all)
-
-    first = await database.read(lambda db: db.projects.channels(None, 2))
-    rest = await database.read(lambda db: db.projects.channels(first[-1].project_id, 2))
-
-    assert first + rest == links
 
 
 async def test_projects_of_an_application_are_read_by_their_own_names(attach: Attach) -> None:

@@ -334,13 +334,14 @@ async def test_many_removed_rows_come_in_pages(laravel: Database) -> None:
 
 async def test_an_applications_users_are_not_ours_to_add(laravel: Database) -> None:
     with pytest.raises(NotOurs):
-        await laravel.write(lambda tx: tx.roster.add_many([EmbeddedUser("x@x.org")]))
+        await laravel.write(lambda tx: tx.roster.embedded.add_many([EmbeddedUser("x@x.org")]))
 
 
 @pytest.mark.kinds("sqlite")
 async def test_embedded_users_are_added_edited_and_removed(database: Database) -> None:
     ids = await database.write(lambda tx: add_users(tx, [EmbeddedUser("a@x.org"), EmbeddedUser("b@x.org")]))
-    last = await database.write(lambda tx: tx.roster.embedded.add(EmbeddedUser("c@x.org", "cee", "C", "D", "de", NOW)))
+    cee = EmbeddedUser("c@x.org", "cee", "C", "D", "de", NOW)
+    (last,) = await database.write(lambda tx: add_users(tx, [cee]))
     await database.write(lambda tx: tx.roster.embedded.edit(last, {"first_name": "Z", "deleted_at": NOW}))
     await database.write(lambda tx: tx.roster.embedded.remove(UserId("2")))
 

@@ -235,7 +235,7 @@ async def test_a_pooler_that_gives_each_transaction_another_connection_is_no_hin
                 reads = [each.read(lambda db: db.roster.glances(None, 10).others) for each in (one, two) * 3]
                 assert await asyncio.gather(*reads) == [["7", "8", "9"]] * 6
                 await asyncio.gather(*writes)
-                assert await one.read(lambda db: db.activity.last_id()) == turn
+                assert len(await one.read(lambda db: db.activity.page(limit=20))) == turn
                 await two.write(lambda tx: tx.activity.add(Activity(NOW, "me@test", "seen")))
     finally:
         pooler.remove()

@@ -29,22 +29,19 @@ async def test_a_created_account_is_told_whole(client: MattermostClient, ann: Ac
     assert not ann.privileged
 
 
-async def test_an_account_is_found_by_id_address_and_username_in_any_case(
-    client: MattermostClient, ann: Account
-) -> None:
+async def test_an_account_is_found_by_id_address_and_username(client: MattermostClient, ann: Account) -> None:
     assert (await client.account(ann.id)).username == ann.username
     by_email = await client.find_account_by_email(ann.email)
-    by_username = await client.find_account_by_username(ann.username.upper())
+    (by_username,) = await client.accounts_by_usernames([ann.username])
 
     assert by_email is not None
-    assert by_username is not None
     assert by_email.id == by_username.id == ann.id
     assert by_email.email_verified is None
 
 
 async def test_who_does_not_exist_is_not_found(client: MattermostClient) -> None:
     assert await client.find_account_by_email("nobody@nowhere.test") is None
-    assert await client.find_account_by_username("nobody-at-all") is None
+    assert await client.accounts_by_usernames(["nobody-at-all"]) == []
     with pytest.raises(NotFound) as caught:
         await client.account(NOBODY)
 
@@ -159,9 +156,7 @@ async def test_a_session_names_the_token_that_made_it(client: MattermostClient, 
     new = await client.create_token(ann.id, description=marker())
     await client.me(new.secret)
 
-    sessions = await client.sessions_of(ann.id)
-
-    assert [session.token_id for session in sessions] == [new.token.id]
+    assert await client.tokens_in_use(ann.id) == {new.token.id}
 
 
 async def test_deactivating_ends_all_tokens_and_reactivating_revives_them(

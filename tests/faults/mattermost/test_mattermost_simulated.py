@@ -118,7 +118,7 @@ async def test_a_bots_token_says_that_tokens_are_switched_off(simulator: Simulat
     simulator.state.config.patch({"ServiceSettings": {"EnableUserAccessTokens": False}})
     async with serve(simulator) as url, open_client(url, Secret(simulator.bot_token)) as client:
         facts = await client.facts()
-        account = await client.find_account_by_username("admin")
+        (account,) = await client.accounts_by_usernames(["admin"])
         assert account is not None
 
         with pytest.raises(TokensSwitchedOff):

@@ -333,7 +333,7 @@ async def test_a_rate_limit_that_ends_at_an_instant_is_understood(
 async def test_nobodys_sessions_and_memberships_may_be_null(client: MattermostClient, server: Any) -> None:
     server.says(200, None)
 
-    assert await client.sessions_of(ANN) == []
+    assert await client.tokens_in_use(ANN) == set()
     assert await client.team_members(TeamId("m" * 26), [ANN]) == set()
 
 
