@@ -170,6 +170,13 @@ class Exchange:
         self._budget.earn()
         patience = Patience(self._budget, self._timing.random)
         lost: list[AnswerLost] = []
+        try:
+            return await self._repeated(call, patience, lost)
+        finally:
+            # A frame that holds its own fault lives until the collector comes, and the call's token with it.
+            lost.clear()
+
+    async def _repeated(self, call: _Call[T], patience: Patience, lost: list[AnswerLost]) -> tuple[T, Answer]:
         while True:
             try:
                 return await self._attempt(call, patience)

@@ -84,7 +84,11 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         finally:
             self._deadline.end(call)
         # Raised out here, so that aiohttp's exception, which may hold parts of the answer, is not in its context.
-        raise problem
+        try:
+            raise problem
+        finally:
+            # A frame that holds its own fault lives until the collector comes, and the token of the request with it.
+            del problem
 
     async def _converse(self, message: PlainRequest) -> PlainResponse | None:
         """Send and read on one connection; None when the answer is too long."""

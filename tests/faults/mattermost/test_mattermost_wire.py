@@ -1,11 +1,13 @@
 """What breaks on the wire, over real sockets: nothing is sent twice, and "not sent" is said only when it is certain."""
 
 import asyncio
+import gc
 import gzip
 import json
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -450,6 +452,21 @@ async def test_no_part_of_a_secret_is_in_an_exception_or_a_log(
 
     told = everything_about(caught.value) + caplog.text + repr(client)
     assert not [part for part in PARTS if part in told]
+
+
+@pytest.mark.parametrize("ask", [lambda client: client.account(ANN), create_token])
+async def test_a_call_that_failed_leaves_no_request_with_its_token_behind(serving: Any, ask: Any) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving(hang_up) as server, opening(server.url) as client:
+            with suppress(Unreachable):
+                await ask(client)
+        left = [one for one in gc.get_objects() if isinstance(one, PlainRequest)]
+    finally:
+        gc.enable()
+
+    assert len(left) == 0
 
 
 async def test_a_key_for_the_journal_is_never_in_the_address(serving: Any) -> None:
