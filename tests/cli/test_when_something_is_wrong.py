@@ -1,8 +1,11 @@
 """What an operator reads when something is wrong: one line that says what and what to do, and the right exit code."""
 
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.cli.conftest import COMMAND
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Ended, Shell
@@ -251,3 +254,27 @@ def test_debug_shows_where_it_happened_and_no_value(shell: "Shell") -> None:
     assert "AdminTokenDead:\n" in done.err
     assert "in client" in done.err
     assert "q" * 8 not in done.err
+
+
+@pytest.mark.parametrize("command", ["--help", "users list"])
+def test_a_full_disk_behind_standard_output(shell: "Shell", command: str) -> None:
+    shell.add("ann@example.org")
+
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [COMMAND, *command.split()], stdout=full, stderr=subprocess.PIPE, text=True, env=shell.saved(), check=False
+        )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("mmconsole: Standard output cannot be written: No space left on device.")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("closed", [(1,), (0, 1, 2)])
+def test_streams_that_are_closed(shell: "Shell", closed: tuple[int, ...]) -> None:
+    shell.add("ann@example.org")
+    redirected = " ".join(f"{number}>&-" for number in closed)
+
+    done = subprocess.run(["sh", "-c", f"{COMMAND} sync --all {redirected}"], env=shell.saved(), check=False)
+
+    assert done.returncode == 0

@@ -9,15 +9,30 @@ __all__ = ["main"]
 
 def main() -> None:
     """The console script."""
+    _fill_streams()
     arguments = sys.argv[1:] or ([] if _on_a_terminal() else ["--help"])
     if arguments == ["--help"] and _help_is_ready():
         # Importing Typer and describing every option takes 0.1 s, and nothing in this text depends on the moment.
-        sys.stdout.write(Path(__file__).with_name("help.txt").read_text(encoding="utf-8"))
-        sys.stdout.flush()
-        return
+        try:
+            sys.stdout.write(Path(__file__).with_name("help.txt").read_text(encoding="utf-8"))
+            sys.stdout.flush()
+        except OSError:
+            pass  # Below there are words for it.
+        else:
+            return
     from mmconsole.cli.run import run  # noqa: PLC0415 - it imports Typer
 
     sys.exit(run(arguments))
+
+
+def _fill_streams() -> None:
+    """Put an empty stream where the process was started without one: else the next file to be opened takes its number,
+    and libuv aborts when it closes one of these three.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, open(number, mode, encoding="utf-8"))  # noqa: SIM115 - it stays open to the end
 
 
 def _on_a_terminal() -> bool:

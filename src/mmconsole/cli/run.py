@@ -1,5 +1,6 @@
 """From the shell and back: runs a command line, and turns every end of it into one line and an exit code."""
 
+import errno
 import os
 import re
 import sys
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mmconsole.cli import output
 from mmconsole.cli.given import Given
-from mmconsole.errors import Interrupted, MmconsoleError
+from mmconsole.errors import FileUnwritable, Interrupted, MmconsoleError
 
 if TYPE_CHECKING:
     import typer
@@ -23,6 +24,7 @@ T = TypeVar("T")
 _COMPLETING: Final = "_MMCONSOLE_COMPLETE"
 UNEXPECTED: Final = 70
 """EX_SOFTWARE: a mistake of ours."""
+_NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _LIKE_A_SECRET: Final = re.compile(r"[A-Za-z0-9+/=_-]{20,}")
 
 
@@ -59,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return Interrupted.exit_code
     except Exception as fault:  # noqa: BLE001 - this is where every fault ends
-        return _told(fault, options)
+        return _told(_from_stdout(fault), options)
     return code if isinstance(code, int) else 0
 
 
@@ -73,6 +75,14 @@ def _shown(options: Given) -> int:
     from mmconsole.cli.console import open_console  # noqa: PLC0415 - it imports Textual
 
     return open_console(options)
+
+
+def _from_stdout(fault: Exception) -> Exception:
+    """A full disk behind stdout in our words. Files that we write ourselves have theirs before they get here."""
+    if not isinstance(fault, OSError) or fault.errno not in _NO_ROOM:
+        return fault
+    output.let_go_of_stdout()
+    return FileUnwritable(file="Standard output", why=fault.strerror or "")
 
 
 def _told(fault: Exception, options: Given) -> int:
