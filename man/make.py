@@ -16,7 +16,6 @@ from mmconsole.cli.app import command
 
 PAGE: Final = Path(__file__).with_name("mmconsole.1")
 QUICK_HELP: Final = Path(__file__).parents[1] / "src" / "mmconsole" / "cli" / "help.txt"
-_TYPE: Final = re.compile(r" <list\[str\]>$| <text>$")
 _BETWEEN: Final = re.compile(r"(?<=[.!?]) (?=\S)|(?<=[.!?][)`]) (?=\S)")
 _HEAD: Final = """\
 .\\" Written by `make man` from the help of each command.
@@ -60,7 +59,7 @@ Done.
 .It 1
 Failed.
 .It 2
-The command line or the settings cannot be meant.
+The command line or the settings are wrong.
 .It 3
 Some users failed, or something is not as it should be.
 .It 4
@@ -70,7 +69,7 @@ With
 .Fl -exit-code :
 there is something to do.
 .It 70
-A mistake of mmconsole's own.
+A mistake of mmconsole itself: please report it.
 .It 75
 Another run is at work.
 .It 130
@@ -103,7 +102,7 @@ def _options(one: Any, context: Any) -> Iterator[str]:  # noqa: ANN401 - command
     if records:
         yield ".Bl -tag -width Ds\n"
         for names, text in records:
-            yield f".It {_text(_TYPE.sub('', names))}\n{_sentences(text)}\n"
+            yield f".It {_text(names)}\n{_sentences(text)}\n"
         yield ".El\n"
 
 

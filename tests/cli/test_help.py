@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from typer.core import TyperGroup
+from typer import Context
+from typer.core import TyperCommand, TyperGroup
 
 from mmconsole.cli.app import command
 
@@ -134,6 +136,22 @@ def test_each_commands_help_is_a_sentence_with_examples(path: tuple[str, ...]) -
         assert "Examples:\n  mmconsole " in (one.epilog or "")
     for option in one.params:
         assert getattr(option, "help", "x"), f"{option.name} says nothing"
+
+
+def test_help_fits_80_columns_and_names_no_type_of_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def shown(one: TyperCommand, name: str, parent: Context | None = None) -> Iterator[str]:
+        context = Context(one, info_name=name, parent=parent)
+        yield from one.get_help(context).splitlines()
+        for called, below in one.commands.items() if isinstance(one, TyperGroup) else ():
+            yield from shown(below, called, context)  # type: ignore[arg-type]
+
+    lines = list(shown(command(), "mmconsole"))  # type: ignore[arg-type]
+
+    assert [line for line in lines if len(line) > 80] == []
+    assert [line for line in lines if "<str>" in line or "<list" in line or "<path>" in line] == []
+    assert [line for line in lines if line.endswith("...") and not line.startswith("Usage:")] == []
 
 
 def test_help_is_plain_text(bare: "Shell") -> None:

@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 CREATE_EXAMPLES: Final = """\b
 Examples:
   mmconsole api-keys create billing --scope link
-  mmconsole api-keys create backend --scope link --scope sync --expires-in 365d
+  mmconsole api-keys create app --scope link --scope sync --expires-in 365d
 
 The key is shown once and stored only as a hash: put it where the application keeps its secrets. It sends the key as
 `Authorization: Bearer mmc_…`.
 
-\b
 Scopes: link (sign-in links), sync (one user), channel (add a user to a channel), project (channels of projects).
 """
 LIST_EXAMPLES: Final = """\b

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Final, cast
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperArgument, TyperGroup
 from typer.main import get_command
 
 from mmconsole.cli import (
@@ -97,7 +97,19 @@ _SINGLE: Final[dict[str, tuple[Callable[..., object], str]]] = {
 
 def command(first: str = "") -> TyperGroup:
     """The whole command line, ready to be run; if its first word is a command, only that one: the others take 50 ms."""
-    return cast("TyperGroup", get_command(_app({first} if first in _ORDER else _ORDER)))
+    group = cast("TyperGroup", get_command(_app({first} if first in _ORDER else _ORDER)))
+    _forget_types(group)
+    return group
+
+
+def _forget_types(group: TyperGroup) -> None:
+    """Arguments without Python's names for their types: `USER`, not `USER <list[str]>`."""
+    for one in group.commands.values():
+        if isinstance(one, TyperGroup):
+            _forget_types(one)
+        for parameter in one.params:
+            if isinstance(parameter, TyperArgument):
+                parameter.display_type_rich = lambda ctx: None  # type: ignore[method-assign]  # noqa: ARG005
 
 
 def _app(wanted: Container[str]) -> typer.Typer:

@@ -25,7 +25,6 @@ Examples:
 A channel is named as team/channel, by its id or by its link; without a team it is looked for in the configured ones.
 Each user joins with their own token, or with the administrator's where none is stored (`tokens.fallback_to_admin`).
 
-\b
 Exit codes: 0 done, 1 failed, 2 usage, 3 some were refused or failed,
 75 another run is at work, 130 interrupted.
 """
@@ -40,7 +39,6 @@ Examples:
 
 A project has one channel, however often it is asked for. One that was archived with its project is restored.
 
-\b
 Exit codes: 0 done, 1 failed, 2 usage, 3 some were refused or failed,
 75 another run is at work, 130 interrupted.
 """
@@ -53,7 +51,6 @@ Examples:
 
 Archiving deletes a channel's webhooks for good. The guard counts it; what it stops passes with --allow-removals N.
 
-\b
 Exit codes: 0 done, 1 failed, 2 usage, 3 some were refused or failed,
 4 the guard stopped it, 75 another run is at work, 130 interrupted.
 """

@@ -15,8 +15,8 @@ EXAMPLES: Final = """\b
 Examples:
   mmconsole demo
   mmconsole demo --users 20000
-  mmconsole --headless demo      prints a table instead of opening the console
-  mmconsole demo --keep          stays there until Ctrl-C, to look around with other commands
+  mmconsole --headless demo    prints a table instead of opening the console
+  mmconsole demo --keep        stays until Ctrl-C, for other commands to look
 
 It touches nothing of yours: server, database and keys are made up, and gone at the end.
 """

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = """\b
 Examples:
-  mmconsole init                    asks; in the application's folder it finds what the .env there says
-  mmconsole init --url https://chat.example.org --team main --yes < admin-token
-  mmconsole init --url https://chat.example.org --database postgresql://app@db/app --env /srv/app/.env --yes
+  mmconsole init    asks; in the application's folder it reads the .env there
+  mmconsole init --url https://chat.example.org --yes < admin-token
+  mmconsole init --env /srv/app/.env --database postgresql://app@db/app
 
 It writes the settings (mode 0600, no secret in them), stores the administrator's token after trying it, makes the key
 that tokens are sealed with where there is none, and ends with `mmconsole doctor`. Until you say yes nothing is written.

@@ -33,7 +33,6 @@ died. Each user is compared anew before: what somebody did meanwhile is not done
 the next sync. A process that was killed holds its lease for 30 seconds; --wait waits for that. The next
 `mmconsole sync --all` ends a sync's job instead, and plans anew what is missing.
 
-\b
 Exit codes: 0 done, 1 failed, 2 usage, 3 some users failed or need a decision, 4 a guard stopped it,
 75 another run is at work, 130 interrupted.
 """

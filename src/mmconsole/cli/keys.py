@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = """\b
 Examples:
-  mmconsole keys             press keys, and see what they are called and what they do
-  mmconsole keys --list      all of them, by pane
-  mmconsole keys --json      the same for programs, with the names for a file of your own
+  mmconsole keys           press keys, and see what they are called and do
+  mmconsole keys --list    all of them, by pane
+  mmconsole keys --json    the same for programs, and for a file of your own
 """
 
 

@@ -18,16 +18,16 @@ MIGRATE_EXAMPLES: Final = """\b
 Examples:
   mmconsole migrate                      run what has not run yet
   mmconsole migrate status
-  mmconsole migrate --triggers           have changes written down as they happen, for `serve` and `watch`
-  mmconsole migrate rollback --step 1    take the two columns out of the users table again
+  mmconsole migrate --triggers           have changes written down
+  mmconsole migrate rollback --step 1    take the two columns away again
 
 It adds `mattermost_user_id` and `mattermost_token` to the application's users table where they are missing,
 and tables of its own, whose names begin with mmconsole_.
 """
 ROLLBACK_EXAMPLES: Final = """\b
 Examples:
-  mmconsole migrate rollback                          the last step in the application's part
-  mmconsole migrate rollback --ours --abandon-tokens  our own tables, and all that we know
+  mmconsole migrate rollback                          the application's part
+  mmconsole migrate rollback --ours --abandon-tokens  our own tables
 
 A column that was there before us stays. While tokens of ours live, it refuses.
 """

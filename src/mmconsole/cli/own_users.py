@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ADD_EXAMPLES: Final = """\b
 Examples:
-  mmconsole users add ann@example.org --first-name Ann --last-name Lee --verified
+  mmconsole users add ann@example.org --first-name Ann --verified
   mmconsole users add bob@example.org --username bob --locale de
 
 Only the embedded database has users of its own; an application adds its users itself. The next sync makes the account.
@@ -42,7 +42,7 @@ IMPORT_EXAMPLES: Final = """\b
 Examples:
   mmconsole users import people.csv --dry-run
   mmconsole users import people.jsonl
-  mmconsole users export | sed s/@old.example/@new.example/ | mmconsole users import -
+  mmconsole users export | sed s/@old/@new/ | mmconsole users import -
 
 The first line of CSV names the columns: email, username, first_name, last_name, locale, email_verified, active, and id
 where users are known by it instead of by their e-mail. Commas, semicolons and tabs separate; Excel's own files are

@@ -39,7 +39,6 @@ Examples:
 
 The file is signed, readable for you alone, and good for a day (--expires-in). Nothing that stands there is overwritten.
 
-\b
 Exit codes: 0 done, 1 failed, 2 usage, 5 changes were found (--exit-code).
 """
 TOKENS_EXAMPLES: Final = """\b
@@ -49,15 +48,14 @@ Examples:
   mmconsole plan tokens revoke --filter 'team:partners' -o plan.json
   mmconsole apply plan.json
 
-What can be said is that of `mmconsole tokens generate`, `repair`, `rotate` and `revoke`.
+Options mean what they mean to `mmconsole tokens generate`, `repair`, `rotate` and `revoke`.
 
-\b
 Exit codes: 0 done, 1 failed, 2 usage, 5 changes were found (--exit-code).
 """
 SHOW_EXAMPLES: Final = """\b
 Examples:
   mmconsole plan show plan.json
-  mmconsole plan show plan.json --json     a line for who made it, one for each user, and one for the totals
+  mmconsole plan show plan.json --json    who made it, each user, the totals
 """
 APPLY_EXAMPLES: Final = """\b
 Examples:
@@ -68,7 +66,6 @@ Each user is compared anew before. What was done meanwhile is not done twice, wh
 and nothing is done that does not stand in the plan. A file that was edited, that has expired, or that was made for
 another server or installation is refused.
 
-\b
 Exit codes: 0 done, 1 failed, 2 usage, 3 some users failed or need a decision, 4 a guard stopped it,
 75 another run is at work, 130 interrupted.
 """
@@ -125,7 +122,7 @@ def plan_sync(  # noqa: PLR0913 - one parameter per option
 def plan_tokens(  # noqa: PLR0913 - one parameter per option
     context: typer.Context,
     *,
-    act: Annotated[_Act, typer.Argument(metavar="ACT", help="generate, repair, rotate or revoke.")],
+    act: Annotated[_Act, typer.Argument(metavar="ACT", help="What to do: generate, repair, rotate or revoke.")],
     users: SomeUsers = None,
     file: _Output,
     listed: Listed = None,

@@ -27,7 +27,7 @@ Examples:
 """
 EXPORT_EXAMPLES: Final = """\b
 Examples:
-  mmconsole seal export --output keys.json    a new file that only you can read; keep it in a safe place
+  mmconsole seal export --output keys.json    a file that only you can read
 """
 ROTATE_EXAMPLES: Final = """\b
 Examples:
@@ -40,12 +40,11 @@ old key for as long as there are backups of the database that were made before.
 Keys in a systemd credential or the environment are changed by you: put there what `mmconsole seal export
 --with-new-key --output FILE` writes, then say `mmconsole seal rotate`.
 
-\b
 Exit codes: 0 done, 1 failed, 2 usage, 3 some stayed as they were, 75 another run is at work, 130 interrupted.
 """
 LARAVEL_EXAMPLES: Final = """\b
 Examples:
-  mmconsole seal laravel < keys.txt    APP_KEY, then those of APP_PREVIOUS_KEYS, as they stand in the .env
+  mmconsole seal laravel < keys.txt    APP_KEY, then APP_PREVIOUS_KEYS
 
 It is for `tokens.storage: laravel`. With `laravel.source: env_file` it is not needed.
 """

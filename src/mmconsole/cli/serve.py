@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = """\b
 Examples:
-  mmconsole serve                                  on 127.0.0.1:8075, behind your web server
+  mmconsole serve                  on 127.0.0.1:8075, behind your web server
   mmconsole serve --listen unix:/run/mmconsole/web.sock
   mmconsole --headless serve --listen 0.0.0.0:8075 --workers 2
 
 It must be reached under Mattermost's own host name, since that is where browsers send its cookies: `web.public_url`
-names the address, and the README shows the lines for nginx and Caddy. `mmconsole api-keys create` makes the key with
-which the application calls.
+names the address, and the folder deploy/ has the lines for nginx and Caddy. `mmconsole api-keys create` makes the key
+with which the application calls.
 """
 
 
@@ -36,7 +36,7 @@ def serve(
         int | None, typer.Option("--workers", metavar="N", min=1, max=64, help="Processes; as web.workers.")
     ] = None,
 ) -> None:
-    """Run the HTTP service: magic links, and the calls of the application. It follows changes too, as `watch` does."""
+    """Run the HTTP service: magic links, the application's calls. It follows changes too, as `watch` does."""
     settings = given(context).settings({"web.listen": ("--listen", listen), "web.workers": ("--workers", workers)})
     settings.check_web()
     from mmconsole import web  # noqa: PLC0415 - it imports FastAPI

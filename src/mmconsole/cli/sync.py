@@ -13,13 +13,12 @@ from mmconsole.errors import LinksUnnamed, UsageError
 CHANGES_FOUND: Final = 5
 EXAMPLES: Final = """\b
 Examples:
-  mmconsole sync --all --dry-run      what would be done, and what that would cause
-  mmconsole sync --all                everybody; who has not changed costs nothing
+  mmconsole sync --all --dry-run      what would be done, and what it causes
+  mmconsole sync --all                everybody; the unchanged cost nothing
   mmconsole sync --missing            only users without a token
   mmconsole sync 17 ann@example.org   these two, by id, e-mail or username
   mmconsole sync --from list.txt --link-existing
 
-\b
 Exit codes: 0 done, 1 failed, 2 usage, 3 some users failed or need a decision, 4 a guard stopped it,
 5 changes were found (--dry-run --exit-code), 75 another run is at work, 130 interrupted.
 """
@@ -35,7 +34,7 @@ Listed = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Change at most N users; the next run goes on.")]
 Full = Annotated[bool, typer.Option("--full", help="Compare every account, also those that have not changed.")]
-Teams = Annotated[bool, typer.Option("--teams", help="Put who left a configured team back into it.")]
+Teams = Annotated[bool, typer.Option("--teams", help="Put those who left a configured team back into it.")]
 LinkExisting = Annotated[
     bool, typer.Option("--link-existing", help="Confirm that existing accounts belong to the named users.")
 ]

@@ -24,15 +24,14 @@ if TYPE_CHECKING:
 
 VALIDATE_EXAMPLES: Final = """\b
 Examples:
-  mmconsole validate --all                  all tokens, as the server lists them
-  mmconsole validate --all --deep           all tokens, by trying each secret
-  mmconsole validate 17 ann@example.org     these two
+  mmconsole validate --all                 all tokens, as the server has them
+  mmconsole validate --all --deep          all tokens, by trying each secret
+  mmconsole validate 17 ann@example.org    these two
   mmconsole validate --filter 'status:unknown,expiring'
 
 Without --deep only the administrator asks, in lists: 100,000 tokens take a few seconds. An outage makes no token a
 broken one: it is shown as unknown, and what is remembered stays.
 
-\b
 Exit codes: 0 all work, 1 failed, 2 usage, 3 some are broken or unknown, 130 interrupted.
 """
 LIST_EXAMPLES: Final = """\b
@@ -46,13 +45,12 @@ with tabs: user, status, token, and when it was made, ends and was checked, and 
 """
 IDENTIFY_EXAMPLES: Final = """\b
 Examples:
-  mmconsole tokens identify                   asks for the string, without echo
-  mmconsole tokens identify < leaked.txt      reads it from standard input
-  mmconsole tokens identify --revoke          and revokes it at once, without asking
+  mmconsole tokens identify                 asks for the string, without echo
+  mmconsole tokens identify < leaked.txt    reads it from standard input
+  mmconsole tokens identify --revoke        and revokes it, without asking
 
 The string is never an argument: those are seen by everybody on the machine. Without --revoke no server is asked.
 
-\b
 Exit codes: 0 it is a user's token, 1 failed, 2 usage, 3 it is nobody's, or could not be revoked.
 """
 _SOME_FAILED: Final = 3

@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from mmconsole.services.token_life import TokenRequest
 
 _CODES: Final = """\
-\b
 Exit codes: 0 done, 1 failed, 2 usage, 3 some users failed or need a decision, 4 a guard stopped it,
 5 changes were found (--dry-run --exit-code), 75 another run is at work, 130 interrupted.
 """
 GENERATE_EXAMPLES: Final = f"""\b
 Examples:
-  mmconsole generate 17 ann@example.org            a token for these two, if they have none that works
-  mmconsole generate 17 --force                    another one, although the old one works
+  mmconsole generate 17 ann@example.org    these two, if none works
+  mmconsole generate 17 --force            another one all the same
   mmconsole generate --filter status:missing --dry-run
 
 The new token is tried before it is stored; then the old one, if there is one, is revoked.
@@ -32,9 +31,9 @@ The new token is tried before it is stored; then the old one, if there is one, i
 {_CODES}"""
 REPAIR_EXAMPLES: Final = f"""\b
 Examples:
-  mmconsole tokens repair --all-broken --dry-run   what would be done, and how many e-mails that sends
-  mmconsole tokens repair --all-broken             everybody whom a new token helps; of the others it says what does
-  mmconsole tokens repair 17                       also one whose token is withheld, since it is asked for by name
+  mmconsole tokens repair --all-broken --dry-run   and how many mails it sends
+  mmconsole tokens repair --all-broken             whomever a new token helps
+  mmconsole tokens repair 17                       by name also if withheld
   mmconsole tokens repair --filter 'status:expiring team:eng'
 
 {_CODES}"""
@@ -49,9 +48,9 @@ Each user gets the new token before the old one is revoked, so nobody is ever wi
 {_CODES}"""
 REVOKE_EXAMPLES: Final = f"""\b
 Examples:
-  mmconsole revoke 17                    disabled now, revoked for good after the time to undo (tokens.grace)
-  mmconsole revoke 17 --now              revoked for good at once
-  mmconsole revoke 17 --stay             stays until the time to undo is over, and revokes
+  mmconsole revoke 17             disabled now, revoked after the time to undo
+  mmconsole revoke 17 --now       revoked for good at once
+  mmconsole revoke 17 --stay      stays until that time is over, and revokes
   mmconsole revoke --filter 'team:partners' --allow-removals 37
 
 The user gets no other token until `generate`, `repair` or `undo` asks for one. Without --stay the first run that writes

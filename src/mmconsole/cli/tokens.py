@@ -15,7 +15,7 @@ RECOVER_EXAMPLES: Final = """\b
 Examples:
   mmconsole tokens recover
   mmconsole tokens recover --json
-  mmconsole tokens recover --foreign    after a backup was restored, or a copy of the database was tried
+  mmconsole tokens recover --foreign    after a backup or a copy was restored
 
 It also revokes for good what `tokens revoke` disabled, when the time to undo is over. A sync begins with the same, so
 this is only for who does not want to sync.
@@ -25,14 +25,13 @@ under the guard. They work for whoever has them, be it another copy of this inst
 """
 RESTORAGE_EXAMPLES: Final = """\b
 Examples:
-  mmconsole tokens restorage --to sealed --dry-run    what stands there, and whether it all opens
+  mmconsole tokens restorage --to sealed --dry-run    whether all of it opens
   mmconsole tokens restorage --to sealed
-  mmconsole tokens restorage --to laravel             after APP_KEY was changed, too
+  mmconsole tokens restorage --to laravel             also after a new APP_KEY
 
 It may be stopped at any time; the same command does the rest. What cannot be opened, and what somebody changes
 meanwhile, stays as it is. Set `tokens.storage` to the same form.
 
-\b
 Exit codes: 0 done, 1 failed, 2 usage, 3 some stayed as they were, 75 another run is at work, 130 interrupted.
 """
 

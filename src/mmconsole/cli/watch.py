@@ -21,15 +21,14 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = """\b
 Examples:
-  mmconsole migrate --triggers     once: have changes written down as they happen
-  mmconsole watch                  follow them until Ctrl-C; `mmconsole serve` does it too
-  mmconsole watch --once           follow what has been written down, and end: for cron
-  mmconsole watch --list           what failed and is tried again later, and what was set aside
+  mmconsole migrate --triggers     once: have changes written down
+  mmconsole watch                  follow them until Ctrl-C, as `serve` does
+  mmconsole watch --once           follow what is written down, and end
+  mmconsole watch --list           what failed, and what was set aside
   mmconsole watch --retry          try what was set aside once more
 
 One process follows at a time; another one waits for its end, and takes over.
 
-\b
 Exit codes: 0 done, 1 failed, 2 usage, 3 some users failed or were held back (--once), 75 another process follows
 (--once).
 """

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = """\b
 Examples:
-  mmconsole worker      on each machine that shall help; Ctrl-C ends it after the users under way
+  mmconsole worker          on each machine that shall help, until Ctrl-C
   mmconsole jobs show 12    who works on a job
 
 It needs PostgreSQL, the extra `workers` and `workers.share: true` where jobs are begun. A worker that dies is replaced
