@@ -28,6 +28,7 @@ async def console(count: int, turns: int, pace: Pace) -> list[Figure]:
         _ratio("console, CPU to the first frame", ours.opening, bare.opening),
         _ratio("console, until the users are on it", ours.rows, bare.rows),
         _ratio("console, a key as Pilot presses it", ours.pressed, bare.pressed, "≤ 1.1"),
+        _ratio("console, a page or from end to end, as Pilot presses it", ours.jumped, bare.jumped, "≤ 1.1"),
         _ratio("console, CPU of going down a line", ours.key, bare.key),
         _share("console, CPU while nobody does anything", ours.idle, "≤ 1 % of a core"),
         _share("console, CPU of showing 1,000 results a second", ours.working, "≤ 10 % of a core", brief=True),

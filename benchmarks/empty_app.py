@@ -7,14 +7,17 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict, dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import RenderableType
 from textual.app import App
+from textual.pilot import Pilot
 from textual.screen import Screen
 
 SIZE: Final = (120, 36)
+_JUMPS: Final = ("pagedown", "end", "pageup", "home")
 _PAGE_SIZE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -48,7 +51,9 @@ class Seen:
     opening: float
     """Seconds of CPU to the first frame."""
     pressed: float
-    """Seconds from one key to the next, as Pilot presses them."""
+    """Seconds from one key to the next, as Pilot presses them, line by line."""
+    jumped: float
+    """The same, by pages and from end to end."""
     working: float = 0.0
     """CPU while a job reports 1,000 results a second, of one core; 0 where there are no jobs."""
 
@@ -72,13 +77,20 @@ async def watch(
             await asyncio.sleep(0.001)
         rows = time.time()
         await asyncio.sleep(pace.settles)
-        moment, before = time.time(), time.process_time()
-        await pilot.press(*["down"] * pace.keys)
-        pressed, key = (time.time() - moment) / pace.keys, (time.process_time() - before) / pace.keys
+        before = time.process_time()
+        pressed = await _seconds_each(pilot, ["down"] * pace.keys)
+        key = (time.process_time() - before) / pace.keys
+        jumped = await _seconds_each(pilot, list(islice(cycle(_JUMPS), pace.keys)))
         await asyncio.sleep(pace.settles)
         idle, memory = await share_of_a_core(asyncio.sleep(pace.idle)), _memory()
         working = await work() if work is not None else 0.0
-        return Seen(first_frame - begun, rows - begun, key, idle, memory, opening, pressed, working)
+        return Seen(first_frame - begun, rows - begun, key, idle, memory, opening, pressed, jumped, working)
+
+
+async def _seconds_each(pilot: Pilot[Any], keys: list[str]) -> float:
+    moment = time.time()
+    await pilot.press(*keys)
+    return (time.time() - moment) / len(keys)
 
 
 def _frames_of(app: App[Any]) -> list[tuple[float, float]]:

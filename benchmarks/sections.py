@@ -84,8 +84,7 @@ SHORT: Final = Scale(
 
 
 def sections(scale: Scale) -> dict[str, list[Part]]:
-    few = min(scale.turns, 3)
-    """Turns of what takes long."""
+    few = min(scale.turns, 3)  # of what takes long
     return {
         "start": [Part("the command's start", partial(start.help_text, scale.starts))],
         "sync": [

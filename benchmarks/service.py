@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -51,38 +52,64 @@ with asyncio.Runner(loop_factory=new_loop) as runner:
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """The best of several runs."""
+
+    rate: float
+    cpu: float
+    """Seconds for one request, of all runs."""
+
+
 async def service(count: int, asked: int, turns: int) -> list[Figure]:
-    """Links for `count` users are asked for `asked` times, and redeemed; the best of several runs of each."""
+    """Links for `count` users are asked for `asked` times, and redeemed."""
     with simulator() as server, tempfile.TemporaryDirectory() as folder:
         stage = await _Stage.made(server, Path(folder), count)
-        with _bare() as (bare, beside), stage.serving() as one:
+        with stage.serving() as one:
             await stage.ask(one, count)
-            peer, ours, cost = 0.0, 0.0, _Cost(beside, stage.process)
-            for _ in range(turns):
-                peer = max(peer, (await load(bare, stage.bare(asked), at_once=_AT_ONCE)).rate)
-                ours = max(ours, (await stage.ask(one, asked)).rate)
-            theirs, each = cost.each(turns * asked)
-            half = await stage.ask(one, asked, per_second=ours / 2)
+            bare, ours = await _beside_bare(stage, one, asked, turns)
+            half = await stage.ask(one, asked, per_second=ours.rate / 2)
             redeemed = await stage.redeem(one, min(count, asked))
             memory = peak_of(stage.process.pid)
         with stage.serving(workers=2) as two:
             await stage.ask(two, count)
-            cost = _Cost(stage.process)
-            both = max([(await stage.ask(two, asked)).rate for _ in range(turns)])
-            (shared,) = cost.each(turns * asked)
-    first = times(ours / peer, "bare", "≥ 0.3")
-    second = times(both / ours, "one process", "≥ 1.7 on free cores")
+            both = await _alone(stage, two, asked, turns)
     waits = f"half within {milliseconds(half.percentile(0.5))}, 99 % within {milliseconds(half.percentile(0.99))}"
     return [
-        Figure(f"magic links, {_AT_ONCE} at once", _rate(ours), bare=_rate(peer), judged=(first,), brief=True),
-        Figure("magic links, CPU for each", _micro(each), bare=_micro(theirs), judged=(times(each / theirs, "bare"),)),
+        *_compared(f"magic links, {_AT_ONCE} at once", ours, bare, "bare", "≥ 0.3"),
         Figure("magic links at half that pace", waits),
         Figure("magic links redeemed, two calls to the server each", _rate(redeemed.rate)),
-        Figure("magic links by two processes", _rate(both), judged=(second,)),
-        Figure(
-            "magic links by two processes, CPU for each", _micro(shared), judged=(times(shared / each, "one process"),)
-        ),
+        *_compared("magic links by two processes", both, ours, "one process", "≥ 1.7 on free cores"),
         Figure("memory of the service, one process", f"{memory:.0f} MiB"),
+    ]
+
+
+async def _beside_bare(stage: "_Stage", address: str, asked: int, turns: int) -> tuple[_Pace, _Pace]:
+    """The bare route and ours in turn."""
+    peer = ours = 0.0
+    with _bare() as (bare, process):
+        cost = _Cost(process, stage.process)
+        for _ in range(turns):
+            peer = max(peer, (await load(bare, stage.bare(asked), at_once=_AT_ONCE)).rate)
+            ours = max(ours, (await stage.ask(address, asked)).rate)
+        theirs, own = cost.each(turns * asked)
+    return _Pace(peer, theirs), _Pace(ours, own)
+
+
+async def _alone(stage: "_Stage", address: str, asked: int, turns: int) -> _Pace:
+    cost = _Cost(stage.process)
+    best = max([(await stage.ask(address, asked)).rate for _ in range(turns)])
+    (each,) = cost.each(turns * asked)
+    return _Pace(best, each)
+
+
+def _compared(what: str, ours: _Pace, other: _Pace, than: str, wanted: str) -> list[Figure]:
+    faster, dearer = times(ours.rate / other.rate, than, wanted), times(ours.cpu / other.cpu, than)
+    beside = than == "bare"
+    rate, cpu = (_rate(other.rate), _micro(other.cpu)) if beside else ("", "")
+    return [
+        Figure(what, _rate(ours.rate), bare=rate, judged=(faster,), brief=beside),
+        Figure(f"{what}, CPU for each", _micro(ours.cpu), bare=cpu, judged=(dearer,)),
     ]
 
 
