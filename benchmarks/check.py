@@ -16,7 +16,7 @@ from mmconsole.domain.tokens import Health
 from mmconsole.domain.users import UserId
 from mmconsole.secrets import seal_keys
 from mmconsole.secrets.seal_keys import SealKeys
-from mmconsole.services.checks import CheckRequest
+from mmconsole.services.checks.checks import CheckRequest
 from mmconsole.services.summary import SyncRequest
 
 _SHARE = 10

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from mmconsole.services.application_calls import ApplicationCalls
     from mmconsole.services.applying import Applying
     from mmconsole.services.callers import Callers
-    from mmconsole.services.channels import Channels
-    from mmconsole.services.checks import Checks
+    from mmconsole.services.channels.channels import Channels
+    from mmconsole.services.checks.checks import Checks
     from mmconsole.services.crew import Crew
     from mmconsole.services.fingerprints import Fingerprints
     from mmconsole.services.job_desk import JobDesk
@@ -172,7 +172,7 @@ class Core:
 
     @cached_property
     def checks(self) -> "Checks":
-        from mmconsole.services.checks import Checks
+        from mmconsole.services.checks.checks import Checks
 
         return Checks(
             self.settings,
@@ -262,7 +262,7 @@ class Core:
 
     @cached_property
     def channels(self) -> "Channels":
-        from mmconsole.services.channels import Channels
+        from mmconsole.services.channels.channels import Channels
 
         return Channels(self.settings, self._database, self.server, self._storage, self.users, actor=self._actor)
 

@@ -11,7 +11,7 @@ import pytest
 from tests.secrets.conftest import Searcher
 
 from mmconsole.secrets import seal_keys
-from mmconsole.services.checks import CheckRequest
+from mmconsole.services.checks.checks import CheckRequest
 from mmconsole.services.exporting import Form
 from mmconsole.simulator import Fault
 from mmconsole.tui.actions import ACTIONS, PANES, Pane, actions_of

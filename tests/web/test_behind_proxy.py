@@ -16,7 +16,7 @@ from tests.web.proxies import HOST, Proxy, needs, running
 from tests.web.proxies import Site as Behind
 
 from mmconsole.config import WebSettings
-from mmconsole.services.web_check import NAMES, WebCheck
+from mmconsole.services.doctor.web import NAMES, WebCheck
 from mmconsole.web import listening, serve
 
 if TYPE_CHECKING:

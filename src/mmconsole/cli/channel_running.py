@@ -17,8 +17,8 @@ from mmconsole.core import Core
 from mmconsole.domain.channels import ChannelChange, Did, ProjectId
 from mmconsole.domain.filters import Filter, Order
 from mmconsole.errors import Declined
-from mmconsole.services.channel_adding import Added
-from mmconsole.services.channel_runs import ChannelRun, Watched
+from mmconsole.services.channels.adding import Added
+from mmconsole.services.channels.runs import ChannelRun, Watched
 from mmconsole.services.jobs import users_at_once
 
 _WILL_BE_ARCHIVED: Final = "will be archived. Webhooks are deleted with it, and no restore brings them back."

@@ -19,8 +19,8 @@ from mmconsole.domain.accounts import moment_of
 from mmconsole.domain.channels import Channel, ChannelChange, Did
 from mmconsole.domain.plans import Outcome
 from mmconsole.errors import Interrupted
-from mmconsole.services.channel_adding import Added
-from mmconsole.services.channel_runs import ChannelPlan, ChannelRun
+from mmconsole.services.channels.adding import Added
+from mmconsole.services.channels.runs import ChannelPlan, ChannelRun
 
 R = TypeVar("R", Added, ChannelRun)
 

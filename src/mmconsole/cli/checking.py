@@ -16,7 +16,7 @@ from mmconsole.domain.checks import cure_of, is_broken
 from mmconsole.domain.health import GRAVEST_FIRST, STATUSES
 from mmconsole.domain.tokens import Health
 from mmconsole.errors import Interrupted
-from mmconsole.services.checks import Checked, CheckRequest, CheckSummary
+from mmconsole.services.checks.checks import Checked, CheckRequest, CheckSummary
 
 SOME_BROKEN: Final = 3
 SHOWN_OF_EACH: Final = 10

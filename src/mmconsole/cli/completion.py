@@ -81,7 +81,7 @@ def _channels(ctx: typer.Context, incomplete: str, *, archived: bool) -> list[st
 
     async def look() -> list[str]:
         from mmconsole.core import Keys, open_core  # noqa: PLC0415 - as above
-        from mmconsole.services.examination import token_of  # noqa: PLC0415
+        from mmconsole.services.doctor.examination import token_of  # noqa: PLC0415
 
         async with asyncio.timeout(_PATIENCE), open_core(settings, face="completion", keys=Keys(token_of)) as core:
             named = [channel.address async for channel in core.channels.list(archived=archived)]

@@ -67,8 +67,8 @@ def examine(settings: "Settings", *, web: bool = False, json: bool = False) -> i
     from mmconsole.cli.loop import run  # noqa: PLC0415 - help needs no event loop
 
     async def work(_: "Interrupts") -> int:
-        from mmconsole.services.doctor import Doctor  # noqa: PLC0415 - nor a client and a database
-        from mmconsole.services.examination import Examination  # noqa: PLC0415
+        from mmconsole.services.doctor.doctor import Doctor  # noqa: PLC0415 - nor a client and a database
+        from mmconsole.services.doctor.examination import Examination  # noqa: PLC0415
 
         looking = Doctor(Examination(settings))
         printer = _Printer(json=json)
@@ -87,7 +87,7 @@ def examine(settings: "Settings", *, web: bool = False, json: bool = False) -> i
 
 
 async def _from_outside(settings: "Settings", printer: "_Printer") -> None:
-    from mmconsole.services.web_check import WebCheck  # noqa: PLC0415 - only who asks for it pays
+    from mmconsole.services.doctor.web import WebCheck  # noqa: PLC0415 - only who asks for it pays
 
     for finding in await WebCheck(settings).run():
         printer.print(finding)
@@ -136,7 +136,7 @@ class _Printer:
 
 
 def _show_grants(settings: "Settings", role: str | None, *, json: bool) -> None:
-    from mmconsole.services.grants import needed  # noqa: PLC0415 - only who asks for it pays
+    from mmconsole.services.doctor.grants import needed  # noqa: PLC0415 - only who asks for it pays
 
     found = needed(settings, role=role)
     if json:

@@ -11,7 +11,7 @@ from mmconsole.database import Transaction, open_database
 from mmconsole.domain.filters import parse
 from mmconsole.domain.token_plans import Act
 from mmconsole.domain.tokens import Health, TokenRecord
-from mmconsole.services.checks import CheckRequest
+from mmconsole.services.checks.checks import CheckRequest
 from mmconsole.services.overview import ListedUser
 from mmconsole.services.token_life import TokenRequest
 from mmconsole.simulator import Simulator

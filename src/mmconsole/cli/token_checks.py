@@ -82,7 +82,7 @@ def validate(  # noqa: PLR0913 - one parameter per option
         raise UsageError(why="Say whose tokens: --all, --filter, or some by id, e-mail or username.")
     meant = filters.read(wanted)
     from mmconsole.cli import checking  # noqa: PLC0415 - help needs no services
-    from mmconsole.services.checks import CheckRequest  # noqa: PLC0415
+    from mmconsole.services.checks.checks import CheckRequest  # noqa: PLC0415
 
     request = CheckRequest(tuple(users or ()), meant, deep)
     ending = run_core(context, lambda core, signals: checking.check(core, request, signals))

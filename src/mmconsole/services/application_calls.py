@@ -8,7 +8,7 @@ from mmconsole.domain.channels import ChannelChange, ProjectId
 from mmconsole.domain.plans import Finding, Outcome, Result
 from mmconsole.domain.users import UserId
 from mmconsole.errors import UserUnknown
-from mmconsole.services.channels import Channels
+from mmconsole.services.channels.channels import Channels
 from mmconsole.services.summary import Summary, SyncRequest
 from mmconsole.services.sync import Sync
 from mmconsole.services.turns import Turns

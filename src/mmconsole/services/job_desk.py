@@ -10,14 +10,13 @@ from typing import Final
 from mmconsole.database import Database, ItemState, Job, JobItem, JobState, Snapshot, Transaction
 from mmconsole.domain.activity import Activity
 from mmconsole.errors import JobUnknown
-from mmconsole.services import channel_adding, channel_archive, channel_runs, following
+from mmconsole.services import following
+from mmconsole.services.channels import adding, archive, runs
 from mmconsole.services.crew import Hand, hands_of
 from mmconsole.services.sync import LEASE
 
 _PAGE: Final = 500
-_LEASES: Final[Mapping[str, str]] = {
-    module.KIND: module.LEASE for module in (channel_adding, channel_archive, channel_runs, following)
-}
+_LEASES: Final[Mapping[str, str]] = {module.KIND: module.LEASE for module in (adding, archive, runs, following)}
 """Under which lease a kind of job is done: everything that writes tokens shares one, so no two of those collide."""
 
 

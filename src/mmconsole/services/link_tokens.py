@@ -24,7 +24,7 @@ from mmconsole.errors import LinkRefused, RepairedLately, TokenUntold, Unauthori
 from mmconsole.secrets.forms import Form, form_of
 from mmconsole.services.applying import Applying
 from mmconsole.services.changes import note
-from mmconsole.services.checks import CheckRequest, Checks
+from mmconsole.services.checks.checks import CheckRequest, Checks
 from mmconsole.services.leases import Lease, hold
 from mmconsole.services.revocation import revocation_among
 from mmconsole.services.server import Server

@@ -32,7 +32,7 @@ from mmconsole.errors import (
 )
 from mmconsole.services.applying import Applying
 from mmconsole.services.changes import forget
-from mmconsole.services.channels import Channels
+from mmconsole.services.channels.channels import Channels
 from mmconsole.services.following import LEASE, Following, Round
 from mmconsole.services.jobs import ENDS_THE_RUN
 from mmconsole.services.leases import Lease, hold

@@ -12,10 +12,10 @@ from mmconsole.domain.tokens import Intent, TokenId
 from mmconsole.domain.users import UserId
 from mmconsole.errors import Garbled, NotMattermost, Refused, ServerFault, TokenStillWorks
 from mmconsole.services.accounts import Accounts, MadeAccount
-from mmconsole.services.channel_making import KIND as CHANNEL
-from mmconsole.services.channel_making import ChannelMaking, MadeChannel
-from mmconsole.services.channel_members import KIND as MEMBER
-from mmconsole.services.channel_members import recover_joining
+from mmconsole.services.channels.making import KIND as CHANNEL
+from mmconsole.services.channels.making import ChannelMaking, MadeChannel
+from mmconsole.services.channels.members import KIND as MEMBER
+from mmconsole.services.channels.members import recover_joining
 from mmconsole.services.intents import SETTLED_AFTER, close_intent
 from mmconsole.services.revocation import Revocations, Stage, is_revocation
 from mmconsole.services.runs import Run

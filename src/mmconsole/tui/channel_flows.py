@@ -6,7 +6,7 @@ from typing import Final
 
 from mmconsole.domain.plans import Outcome, Result
 from mmconsole.errors import MmconsoleError
-from mmconsole.services.channel_adding import Added
+from mmconsole.services.channels.adding import Added
 from mmconsole.tui.ground import Ground, counts_words
 from mmconsole.tui.picker import ChannelPicker
 from mmconsole.tui.running import CHANNELS

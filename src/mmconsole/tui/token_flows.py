@@ -8,7 +8,7 @@ from mmconsole.domain.plans import Kind, UserPlan
 from mmconsole.domain.token_plans import Act
 from mmconsole.errors import GuardTripped
 from mmconsole.services import token_life
-from mmconsole.services.checks import CheckRequest, CheckSummary
+from mmconsole.services.checks.checks import CheckRequest, CheckSummary
 from mmconsole.services.summary import Summary
 from mmconsole.services.token_life import TokenRequest
 from mmconsole.tui.dialogs import MORE, YES, Dialog, word_to_type

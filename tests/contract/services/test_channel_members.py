@@ -18,7 +18,7 @@ from mmconsole.errors import (
     Declined,
     UserUnknown,
 )
-from mmconsole.services.channel_adding import LEASE as MEMBERS_LEASE
+from mmconsole.services.channels.adding import LEASE as MEMBERS_LEASE
 from mmconsole.services.leases import hold
 from mmconsole.simulator import Fault
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.conftest import World
 
     from mmconsole.core import Core
-    from mmconsole.services.channel_adding import Added
+    from mmconsole.services.channels.adding import Added
     from mmconsole.simulator.entities import Channel as ServerChannel
 
 ADD = ("POST", "/channels/{id}/members")
@@ -177,7 +177,7 @@ async def test_nobody_is_added_to_an_archived_channel(world: World, core: Core, 
 async def test_a_channel_archived_in_the_middle_of_a_job_lets_nobody_in_any_more(
     world: World, core: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mmconsole.services.channel_members._LOOK_AGAIN_AFTER", 0.0)
+    monkeypatch.setattr("mmconsole.services.channels.members._LOOK_AGAIN_AFTER", 0.0)
     ids = [world.add(f"p{number}@x.test") for number in range(80)]
     await world.sync()
     adding = asyncio.create_task(core.channels.add_users("project", ids))

@@ -28,7 +28,7 @@ from mmconsole.simulator import Fault
 if TYPE_CHECKING:
     from tests.conftest import World
 
-    from mmconsole.services.channels import Channels
+    from mmconsole.services.channels.channels import Channels
     from mmconsole.simulator.entities import Channel as ServerChannel
 
 CREATE = ("POST", "/channels")

@@ -13,8 +13,8 @@ from mmconsole.database.writer import Writer
 from mmconsole.domain.findings import Finding, Verdict
 from mmconsole.domain.secrets import Secret
 from mmconsole.secrets import seal_keys
-from mmconsole.services.doctor import Doctor
-from mmconsole.services.examination import Examination
+from mmconsole.services.doctor.doctor import Doctor
+from mmconsole.services.doctor.examination import Examination
 from mmconsole.simulator import RateLimit, SimulatorOptions
 
 if TYPE_CHECKING:

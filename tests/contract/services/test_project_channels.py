@@ -22,7 +22,7 @@ from mmconsole.errors import (
     ProjectsUnmapped,
     ProjectUnknown,
 )
-from mmconsole.services.channel_runs import ChannelRun, Watched
+from mmconsole.services.channels.runs import ChannelRun, Watched
 from mmconsole.services.job_desk import Told
 from mmconsole.services.leases import hold
 from mmconsole.services.summary import Silent

@@ -10,7 +10,7 @@ import pytest
 from mmconsole.domain.filters import parse
 from mmconsole.domain.tokens import Health
 from mmconsole.errors import NoSuchTeam, UserUnknown
-from mmconsole.services.checks import CheckRequest, CheckSummary
+from mmconsole.services.checks.checks import CheckRequest, CheckSummary
 from mmconsole.simulator import Fault
 from mmconsole.simulator.entities import Session
 
@@ -610,7 +610,7 @@ async def test_a_conflict_that_a_check_cannot_see_is_left_to_the_sync(world: Wor
 
 
 async def test_a_stop_ends_a_check_and_what_was_found_is_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmconsole.services.checks._PROBED_AT_ONCE", 2)
+    monkeypatch.setattr("mmconsole.services.checks.checks._PROBED_AT_ONCE", 2)
     ids = await synced(world, 6)
     for user in ids:
         _revoke(world, user)

@@ -11,7 +11,7 @@ from mmconsole.domain.secrets import Secret
 from mmconsole.domain.token_plans import Act
 from mmconsole.errors import GuardTripped
 from mmconsole.mattermost.client import MattermostClient
-from mmconsole.services.checks import CheckRequest
+from mmconsole.services.checks.checks import CheckRequest
 from mmconsole.services.token_life import TokenRequest
 from mmconsole.simulator import Fault
 

@@ -15,7 +15,7 @@ from tests.faults.services.proxy import Spoil, between
 
 from mmconsole.domain.filters import parse
 from mmconsole.errors import MmconsoleError
-from mmconsole.services.checks import CheckRequest
+from mmconsole.services.checks.checks import CheckRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mmconsole.errors import LeaseLost
-from mmconsole.services.checks import CheckRequest
+from mmconsole.services.checks.checks import CheckRequest
 
 if TYPE_CHECKING:
     from tests.conftest import World

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from mmconsole.domain.filters import parse
-from mmconsole.services.checks import CheckRequest
+from mmconsole.services.checks.checks import CheckRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,8 +18,8 @@ from mmconsole.errors import (
     TableMissing,
 )
 from mmconsole.secrets.forms import Form, form_of
-from mmconsole.services.examination import Examination
-from mmconsole.services.grants import needed, refused
+from mmconsole.services.doctor.examination import Examination
+from mmconsole.services.doctor.grants import needed, refused
 from mmconsole.services.job_desk import JobDesk
 from mmconsole.services.revocation import REVOKE
 from mmconsole.services.storage import Storage

@@ -10,18 +10,18 @@ from typing import Final
 
 from mmconsole.domain.findings import Finding, Sheet, sentence_and_cure
 from mmconsole.errors import MmconsoleError
-from mmconsole.services import doctor_database, doctor_keys, doctor_server, doctor_settings, doctor_tokens
-from mmconsole.services.examination import Examination
+from mmconsole.services.doctor import database, keys, server, settings, tokens
+from mmconsole.services.doctor.examination import Examination
 
 DEADLINE: Final = 30.0
 """Seconds for each group. They are looked at side by side."""
 _Look = Callable[[Examination, Sheet], Awaitable[None]]
 _GROUPS: Final[tuple[tuple[str, tuple[str, ...], _Look], ...]] = (
-    ("settings", doctor_settings.NAMES, doctor_settings.look),
-    ("keys", doctor_keys.NAMES, doctor_keys.look),
-    ("server", doctor_server.NAMES, doctor_server.look),
-    ("database", doctor_database.NAMES, doctor_database.look),
-    ("tokens", doctor_tokens.NAMES, doctor_tokens.look),
+    ("settings", settings.NAMES, settings.look),
+    ("keys", keys.NAMES, keys.look),
+    ("server", server.NAMES, server.look),
+    ("database", database.NAMES, database.look),
+    ("tokens", tokens.NAMES, tokens.look),
 )
 
 

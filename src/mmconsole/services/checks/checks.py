@@ -21,17 +21,17 @@ from mmconsole.domain.health import AsOf, status_of
 from mmconsole.domain.tokens import Health, TokenId, TokenRecord
 from mmconsole.domain.users import User, UserId
 from mmconsole.services.asking import PAGE
-from mmconsole.services.check_pages import Advance, Looked, Page, Pages, Way
+from mmconsole.services.checks.pages import Advance, Looked, Page, Pages, Way
+from mmconsole.services.checks.probing import Probing
+from mmconsole.services.checks.survey import Survey
 from mmconsole.services.leases import Unleased
 from mmconsole.services.look import BATCH
 from mmconsole.services.memberships import teams_of
 from mmconsole.services.overview import Overview
-from mmconsole.services.probing import Probing
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
 from mmconsole.services.summary import KEPT_RESULTS, Progress, Silent
-from mmconsole.services.survey import Survey
 from mmconsole.services.users import Users
 
 _PROBED_AT_ONCE: Final = 1_000

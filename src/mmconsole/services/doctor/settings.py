@@ -5,7 +5,7 @@ from typing import Final
 from mmconsole.domain.findings import Sheet
 from mmconsole.errors import MmconsoleError
 from mmconsole.secrets import check_transport
-from mmconsole.services.examination import Examination
+from mmconsole.services.doctor.examination import Examination
 
 NAMES: Final = ("settings", "server's address", "service's address")
 

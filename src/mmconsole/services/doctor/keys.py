@@ -7,7 +7,7 @@ from mmconsole.domain.findings import Sheet
 from mmconsole.errors import AdminTokenMissing, KeyringSlow, KeyringUnavailable, KeyringUnsafe, MmconsoleError
 from mmconsole.secrets import Form, admin_token, laravel_keys, seal_keys
 from mmconsole.secrets.places import Place
-from mmconsole.services.examination import Examination
+from mmconsole.services.doctor.examination import Examination
 
 NAMES: Final = ("keyring", "admin token", "its place", "keys of stored tokens")
 _KEYRING: Final = (KeyringSlow, KeyringUnavailable, KeyringUnsafe)

@@ -16,8 +16,8 @@ from mmconsole.domain.tokens import Token, TokenId, TokenRecord
 from mmconsole.domain.users import User
 from mmconsole.errors import MattermostError
 from mmconsole.services.asking import all_pages, at_once
-from mmconsole.services.check_pages import Advance, Looked, Page
-from mmconsole.services.probing import Asking, Probing, unanswered
+from mmconsole.services.checks.pages import Advance, Looked, Page
+from mmconsole.services.checks.probing import Asking, Probing, unanswered
 from mmconsole.services.server import Server
 from mmconsole.services.waiting import patient
 

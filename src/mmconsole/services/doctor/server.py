@@ -8,7 +8,7 @@ from mmconsole.domain.accounts import ServerFacts
 from mmconsole.domain.findings import Sheet
 from mmconsole.errors import AdminTokenTooWeak, DatabaseError, MattermostError, NotFound, TeamUnknown, TokensSwitchedOff
 from mmconsole.mattermost.certificate import certificate_ends_at
-from mmconsole.services.examination import Examination
+from mmconsole.services.doctor.examination import Examination
 
 if TYPE_CHECKING:
     from mmconsole.mattermost.client import MattermostClient

@@ -4,7 +4,7 @@ from typing import Final
 
 from mmconsole.domain.findings import Sheet
 from mmconsole.domain.tokens import Health, is_ours
-from mmconsole.services.examination import Examination
+from mmconsole.services.doctor.examination import Examination
 from mmconsole.services.overview import Overview
 from mmconsole.services.unstored_tokens import marked_as_ours, unstored
 

@@ -30,7 +30,7 @@ from mmconsole.errors import (
 )
 from mmconsole.secrets.ciphers import Vault
 from mmconsole.services.asking import at_once
-from mmconsole.services.check_pages import Advance, Looked, Page
+from mmconsole.services.checks.pages import Advance, Looked, Page
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
 from mmconsole.services.tokens import ANOTHERS, MFA, PRIVILEGED, identified, why_barred

@@ -21,13 +21,14 @@ from mmconsole.domain.channels import (
 from mmconsole.domain.plans import Result
 from mmconsole.domain.text import fitting_name
 from mmconsole.errors import ChannelNameUnfit, ChannelTaken
-from mmconsole.services import channel_adding, channel_archive, channel_runs
-from mmconsole.services.channel_adding import Added, ChannelAdding, ConfirmAdding
-from mmconsole.services.channel_archive import ChannelArchive
-from mmconsole.services.channel_finder import ChannelFinder
-from mmconsole.services.channel_making import ChannelMaking
-from mmconsole.services.channel_members import demand_open
-from mmconsole.services.channel_runs import (
+from mmconsole.services.channels import adding, archive, runs
+from mmconsole.services.channels.adding import Added, ChannelAdding, ConfirmAdding
+from mmconsole.services.channels.archive import ChannelArchive
+from mmconsole.services.channels.finder import ChannelFinder
+from mmconsole.services.channels.making import ChannelMaking
+from mmconsole.services.channels.members import demand_open
+from mmconsole.services.channels.projects import ProjectChannels
+from mmconsole.services.channels.runs import (
     ChannelPlan,
     ChannelResult,
     ChannelRun,
@@ -37,7 +38,6 @@ from mmconsole.services.channel_runs import (
 )
 from mmconsole.services.jobs import Journal, end_left
 from mmconsole.services.leases import Unleased, hold
-from mmconsole.services.project_channels import ProjectChannels
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
@@ -201,7 +201,7 @@ class Channels:
 
         Raises Busy, Declined, ChannelInArchive, ChannelPrivate, and what `find` raises.
         """
-        async with hold(self._database, channel_adding.LEASE, holder=self._actor, wait=wait) as lease:
+        async with hold(self._database, adding.LEASE, holder=self._actor, wait=wait) as lease:
             await self._server.bind()
             found = await self._open_for_adding(channel, as_admin=as_admin)
             return await self._adding.add_many(
@@ -277,17 +277,17 @@ class Channels:
             # The guard has let the whole run pass.
             return await self.follow_project(project_id, allow_removals=1)
 
-        async with hold(self._database, channel_runs.LEASE, holder=self._actor, wait=wait) as lease:
-            await end_left(lease, channel_runs.KIND, at=self._now())
+        async with hold(self._database, runs.LEASE, holder=self._actor, wait=wait) as lease:
+            await end_left(lease, runs.KIND, at=self._now())
             run = await self._projects.plan(archived=archived)
             title = f"{'archive' if archived else 'open'} {len(run.planned)} channels of projects"
-            job = Journal(lease, kind=channel_runs.KIND, title=title, actor=self._actor, now=self._now)
+            job = Journal(lease, kind=runs.KIND, title=title, actor=self._actor, now=self._now)
             return await self._runs.apply(run, follow, watched or Watched(), allow_removals=allow_removals, job=job)
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[Run]:
         """The right to make and archive channels, which nobody else has meanwhile."""
-        async with self._turn, hold(self._database, channel_archive.LEASE, holder=self._actor, wait=True) as lease:
+        async with self._turn, hold(self._database, archive.LEASE, holder=self._actor, wait=True) as lease:
             await self._server.bind()
             run = Run(lease, self._actor, self._now)
             await self._archive.close_left(run)

@@ -29,10 +29,10 @@ from mmconsole.errors import (
     ProjectUnknown,
     TeamUnknown,
 )
-from mmconsole.services.channel_archive import ChannelArchive
-from mmconsole.services.channel_finder import ChannelFinder
-from mmconsole.services.channel_making import ChannelMaking
-from mmconsole.services.channel_runs import ChannelPlan, ChannelResult, ChannelRun, look_at
+from mmconsole.services.channels.archive import ChannelArchive
+from mmconsole.services.channels.finder import ChannelFinder
+from mmconsole.services.channels.making import ChannelMaking
+from mmconsole.services.channels.runs import ChannelPlan, ChannelResult, ChannelRun, look_at
 from mmconsole.services.intents import SETTLED_AFTER
 from mmconsole.services.runs import Run
 

@@ -14,7 +14,7 @@ from mmconsole.domain.plans import Kind, Outcome, Result, UserPlan
 from mmconsole.domain.users import UserId
 from mmconsole.errors import Declined, MmconsoleError
 from mmconsole.mattermost import MEMBERS_AT_ONCE
-from mmconsole.services.channel_members import ChannelMembers
+from mmconsole.services.channels.members import ChannelMembers
 from mmconsole.services.jobs import Journal, Runner, end_left
 from mmconsole.services.leases import Lease
 from mmconsole.services.runs import Run
