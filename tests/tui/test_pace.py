@@ -1,14 +1,17 @@
 """What a key costs, counted: lines, pictures, layouts, styles. Time is not measured here."""
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.tui.conftest import Watched
 from textual.app import App, ComposeResult
 from textual.css.stylesheet import Stylesheet
 from textual.screen import Screen
 from textual.widget import Widget
 
+from mmconsole.core import open_core
 from mmconsole.tui.detail_pane import DetailPane
 from mmconsole.tui.frame import Line
 from mmconsole.tui.key_bar import KeyBar
@@ -43,8 +46,31 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     count(Picture, "draw")
     count(Screen, "_refresh_layout")
     count(Stylesheet, "apply")
+    count(Stylesheet, "update_nodes")
     count(Widget, "render_lines")
     return counts
+
+
+async def test_the_first_picture_is_laid_out_and_styled_once(
+    office: "Office", counts: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first: list[Counter[str]] = []
+    draw = Watched._display
+
+    def drawn(app: Watched, screen: Screen[Any], renderable: Any) -> None:
+        first.append(counts.copy())
+        draw(app, screen, renderable)
+
+    monkeypatch.setattr(Watched, "_display", drawn)
+    app = Watched(None, partial(open_core, office.settings, face="test"))
+    async with app.run_test(size=WIDE):
+        widgets = len(list(app.screen.walk_children(with_self=True)))
+        classes = sum(len(one._get_component_classes()) for one in app.screen.walk_children(with_self=True))
+
+    assert first[0]["Screen._refresh_layout"] == 1
+    # Besides each part and its colours once: the theme, and the table once more as it gets the focus.
+    assert first[0]["Stylesheet.update_nodes"] == 2
+    assert first[0]["Stylesheet.apply"] <= widgets + classes + 1 + (1 + len(app.users.table().COMPONENT_CLASSES)) + 2
 
 
 @pytest.fixture

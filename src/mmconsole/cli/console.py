@@ -25,7 +25,11 @@ _FIRST_RUN: Final = """\
 This database has not been prepared yet.
 Press q, then type:  mmconsole migrate
 Only to look around: mmconsole demo"""
-_FOR_THE_ROWS: Final = ("mmconsole.core", "mmconsole.services.job_desk", "mmconsole.tui.ground", "mmconsole.tui.orders")
+_FOR_THE_ROWS: Final = (
+    "mmconsole.core",
+    "mmconsole.services.job_desk",
+    *(f"mmconsole.tui.{name}" for name in ("closer_look", "desk", "ground", "orders")),
+)
 _FOR_WORK: Final = (
     "mmconsole.mattermost.client",
     "mmconsole.mattermost.transport",

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from mmconsole.domain.plans import Result
-from mmconsole.domain.users import UserId
+if TYPE_CHECKING:
+    from mmconsole.domain.plans import Result
+    from mmconsole.domain.users import UserId
 
 
 class Making(StrEnum):
@@ -29,13 +30,13 @@ class Listener(Protocol):
     def job(self, job_id: int) -> None:
         """The run is this job from now on."""
 
-    def begun(self, user_id: UserId) -> None:
+    def begun(self, user_id: "UserId") -> None:
         """A user's steps begin."""
 
-    def making(self, user_id: UserId, step: Making) -> None:
+    def making(self, user_id: "UserId", step: Making) -> None:
         """This step of a user's new token begins."""
 
-    def ended(self, result: Result) -> None:
+    def ended(self, result: "Result") -> None:
         """A user's steps have ended, and it is written down how."""
 
 
@@ -43,13 +44,13 @@ class _Nobody:
     def job(self, job_id: int) -> None:
         pass
 
-    def begun(self, user_id: UserId) -> None:
+    def begun(self, user_id: "UserId") -> None:
         pass
 
-    def making(self, user_id: UserId, step: Making) -> None:
+    def making(self, user_id: "UserId", step: Making) -> None:
         pass
 
-    def ended(self, result: Result) -> None:
+    def ended(self, result: "Result") -> None:
         pass
 
 

@@ -20,10 +20,7 @@ from mmconsole.domain.filters import Filter, parse
 from mmconsole.errors import BadFilter, MmconsoleError, NotMigrated
 from mmconsole.tui import themes
 from mmconsole.tui.actions import PANES, Action, Pane, State, actions_of, bindings_of, find
-from mmconsole.tui.desk import ConsoleDesk
-from mmconsole.tui.dialogs import YES, Dialog
 from mmconsole.tui.driver import TerminalDriver
-from mmconsole.tui.help_screen import HelpScreen, key_rows
 from mmconsole.tui.keymaps import Keymap, keymap
 from mmconsole.tui.known import Chosen, Known
 from mmconsole.tui.main_screen import MainScreen
@@ -34,11 +31,9 @@ from mmconsole.tui.picture import Picture
 from mmconsole.tui.privacy import mask_within
 from mmconsole.tui.reader import Reader
 from mmconsole.tui.resting import Resting
-from mmconsole.tui.running import Running
 from mmconsole.tui.session import Crashing
 from mmconsole.tui.style_cache import share_border_colours
 from mmconsole.tui.users_pane import UsersPane
-from mmconsole.tui.views import SavedViews
 from mmconsole.tui.virtual_table import VirtualTable
 
 if TYPE_CHECKING:
@@ -52,7 +47,9 @@ if TYPE_CHECKING:
     from mmconsole.tui.key_bar import KeyBar
     from mmconsole.tui.log_pane import LogPane
     from mmconsole.tui.orders import Orders
+    from mmconsole.tui.running import Running
     from mmconsole.tui.user_rows import SeenUsers
+    from mmconsole.tui.views import SavedViews
     from mmconsole.tui.work import Work
 
 _PAINT_EVERY: Final = 0.1
@@ -98,7 +95,6 @@ class Console(Crashing, inherit_bindings=False):
         self.known = Known()
         self.picture = Picture(self)
         self._resting = Resting(self.picture.tell_detail)
-        self.views = SavedViews(None)
         self.permission = Permission(protected=True, now=now)
         self.now = now
         self.core: Core | None = None
@@ -181,6 +177,12 @@ class Console(Crashing, inherit_bindings=False):
         return self.main.log_pane
 
     @cached_property
+    def views(self) -> "SavedViews":
+        from mmconsole.tui.views import SavedViews  # noqa: PLC0415 - the first picture shows none
+
+        return SavedViews(None)
+
+    @cached_property
     def at_hand(self) -> "AtHand":
         from mmconsole.tui.at_hand import AtHand  # noqa: PLC0415 - it imports services; the first picture needs none
 
@@ -239,9 +241,12 @@ class Console(Crashing, inherit_bindings=False):
         self._begin(core)
 
     def _begin(self, core: "Core") -> None:
-        from mmconsole.tui.closer_look import CloserLook  # noqa: PLC0415 - as below
-        from mmconsole.tui.ground import Ground  # noqa: PLC0415 - the services, which the core has imported by now
+        # Services and what works with them, which the core has imported by now.
+        from mmconsole.tui.closer_look import CloserLook  # noqa: PLC0415 - as said
+        from mmconsole.tui.desk import ConsoleDesk  # noqa: PLC0415
+        from mmconsole.tui.ground import Ground  # noqa: PLC0415
         from mmconsole.tui.orders import Orders  # noqa: PLC0415
+        from mmconsole.tui.running import Running  # noqa: PLC0415
 
         desk = ConsoleDesk(self)
         self.core = core
@@ -497,6 +502,8 @@ class Console(Crashing, inherit_bindings=False):
         self.at_hand.step_view(-1)
 
     def do_help(self) -> None:
+        from mmconsole.tui.help_screen import HelpScreen, key_rows  # noqa: PLC0415 - as `at_hand`
+
         rows = key_rows(self.main.pane, self.state, self.keys)
         self.push_screen(HelpScreen(self.main.pane.value, rows))
 
@@ -514,7 +521,9 @@ class Console(Crashing, inherit_bindings=False):
         else:
             self.exit()
 
-    async def _ask_to_quit(self, running: Running) -> None:
+    async def _ask_to_quit(self, running: "Running") -> None:
+        from mmconsole.tui.dialogs import YES, Dialog  # noqa: PLC0415 - as `at_hand`
+
         works = running.works
         lines = [f"{work.title}: {work.done:,} done, {work.left:,} not started" for work in works[:_NAMED_WORKS]]
         lines.append("Users under way are brought to their end, and a job pauses: p here or `jobs resume` goes on.")

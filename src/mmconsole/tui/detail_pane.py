@@ -19,11 +19,11 @@ from mmconsole.tui.kept import Kept
 from mmconsole.tui.moments import NONE, ago, day, distance
 from mmconsole.tui.privacy import mask, mask_within
 from mmconsole.tui.user_rows import TONES, explained, label, name_of
-from mmconsole.tui.work import Trouble
 
 if TYPE_CHECKING:
     from mmconsole.services.overview import ListedUser
     from mmconsole.tui.closer_look import Closer
+    from mmconsole.tui.work import Trouble
 
 _LABEL: Final = 13
 _SHORT: Final = 4
@@ -101,7 +101,7 @@ class Doing:
 
     steps: tuple[Making, ...] | None
     """Those of a new token that were begun, the last of which is under way; None when nothing is."""
-    trouble: Trouble | None = None
+    trouble: "Trouble | None" = None
 
     def ticks(self) -> list[tuple[str, str]]:
         """A glyph and a word for each step: `+` is done, `*` under way, `-` not begun."""

@@ -1,6 +1,7 @@
 """Pane 4: what happened, as it happens."""
 
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -42,15 +43,20 @@ class LogPane(PaneWidget):
         super().__init__(id=id)
         self._rule = Rule("4 Log")
         self._view = LogView()
-        self._field = Input(placeholder="a text that lines must have", compact=True)
 
     def compose(self) -> ComposeResult:
         yield self._rule
         yield self._view
-        yield self._field
 
     def on_mount(self) -> None:
         self._tell()
+
+    @cached_property
+    def _field(self) -> Input:
+        """Made when it is first needed, as that of the users."""
+        field = Input(placeholder="a text that lines must have", compact=True)
+        self.mount(field)
+        return field
 
     def view(self) -> LogView:
         return self._view
@@ -64,7 +70,7 @@ class LogPane(PaneWidget):
 
     @property
     def typing(self) -> bool:
-        return self.screen.focused is self._field
+        return "_field" in vars(self) and self.screen.focused is self._field
 
     # ── moving ───────────────────────────────────────────────────────────────────────────────────
 

@@ -3,7 +3,7 @@
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.events import DescendantFocus, Resize
+from textual.events import DescendantFocus, Resize, ScreenResume
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
@@ -17,7 +17,7 @@ from mmconsole.tui.kept import Kept
 from mmconsole.tui.key_bar import KeyBar
 from mmconsole.tui.log_pane import LogPane
 from mmconsole.tui.panes import PaneWidget, StateChanged
-from mmconsole.tui.shapes import HEIGHTS, WIDTHS, Part, Shape, parts
+from mmconsole.tui.shapes import HEIGHTS, WIDTHS, Part, Shape, classes_of, parts
 from mmconsole.tui.users_pane import UsersPane
 
 
@@ -75,8 +75,12 @@ class MainScreen(Kept, Screen[None], inherit_bindings=False):
         self.last_event = Line(Part.LAST_EVENT)
         self.key_bar = KeyBar(Part.KEYS)
         self.panes: tuple[PaneWidget, ...] = (self.users, self.health, self.jobs, self.log_pane)
+        self.current.add_class("-here", update=False)
+        self._fresh = True
 
     def compose(self) -> ComposeResult:
+        # Textual sets them after the first picture, and then draws a second one.
+        self.add_class(*classes_of(self.shape), update=False)
         yield TooSmall(Part.TOO_SMALL)
         yield self.title_line
         yield self.strip
@@ -127,6 +131,12 @@ class MainScreen(Kept, Screen[None], inherit_bindings=False):
             self.query_one(f"#{part.value}", Widget).display = part in seen
         upper = {Part.HEALTH, Part.USERS, Part.DETAIL}
         self.query_one("#upper").display = bool(upper & seen)
+
+    @on(ScreenResume)
+    def _resumed(self, event: ScreenResume) -> None:
+        # Every part was given its style when it was mounted, a moment ago.
+        event.refresh_styles = event.refresh_styles and not self._fresh
+        self._fresh = False
 
     def on_resize(self, _: Resize) -> None:
         self.arrange_parts()

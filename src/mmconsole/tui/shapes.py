@@ -57,6 +57,15 @@ class Shape:
         return self.height < _TALL_FROM
 
 
+def classes_of(shape: Shape) -> tuple[str, str]:
+    """Those that a screen of this size has."""
+    return _class_at(shape.width, WIDTHS), _class_at(shape.height, HEIGHTS)
+
+
+def _class_at(cells: int, classes: tuple[tuple[int, str], ...]) -> str:
+    return next(name for least, name in reversed(classes) if cells >= least)
+
+
 def parts(shape: Shape, pane: Pane, *, full: bool, detail: bool) -> frozenset[Part]:
     """What is seen."""
     if shape.too_small:

@@ -1,5 +1,6 @@
 """Pane 1: the users, filtered and sorted."""
 
+from functools import cached_property
 from typing import ClassVar, Final
 
 from textual import on
@@ -58,7 +59,6 @@ class UsersPane(TablePane):
         super().__init__(id=id)
         self._rule = Rule("1 Users")
         self._table = VirtualTable(NARROW, empty="opening the database…")
-        self._field = Input(placeholder="status:expired,revoked  checked>30d  -bot  ann", compact=True)
         self.order = Order(Sort.STATUS)
         self._before = ""
         self._on_somebody = False
@@ -68,10 +68,16 @@ class UsersPane(TablePane):
     def compose(self) -> ComposeResult:
         yield self._rule
         yield self._table
-        yield self._field
 
     def on_mount(self) -> None:
         self._tell_order()
+
+    @cached_property
+    def _field(self) -> Input:
+        """Made when it is first needed: the first picture has no use for it, and all its styles."""
+        field = Input(placeholder="status:expired,revoked  checked>30d  -bot  ann", compact=True)
+        self.mount(field)
+        return field
 
     @property
     def state(self) -> State:
@@ -100,12 +106,12 @@ class UsersPane(TablePane):
 
     @property
     def filter_text(self) -> str:
-        return self._field.value
+        return self._field.value if "_field" in vars(self) else ""
 
     @property
     def typing(self) -> bool:
         """Whether somebody types a filter."""
-        return self.screen.focused is self._field
+        return "_field" in vars(self) and self.screen.focused is self._field
 
     def on_resize(self, event: Resize) -> None:
         self._set_columns(event.size.width)
@@ -123,14 +129,13 @@ class UsersPane(TablePane):
         self._close()
 
     def go_back(self) -> bool:
-        field = self._field
         if self.typing:
-            field.value = self._before
+            self._field.value = self._before
             self._close()
             return True
-        if not field.value:
+        if not self.filter_text:
             return False
-        field.value = ""
+        self._field.value = ""
         self._close()
         return True
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 from mmconsole.tui.cells import harmless
 from mmconsole.tui.frame import Doing
 from mmconsole.tui.moments import duration
-from mmconsole.tui.running import Running, Undo
-from mmconsole.tui.work import Work
 
 if TYPE_CHECKING:
     from mmconsole.mattermost import Pace
+    from mmconsole.tui.running import Running, Undo
+    from mmconsole.tui.work import Work
 
 _WORTH_TELLING: Final = 0.1
 """Seconds of a wait that are worth a word."""
@@ -18,7 +18,7 @@ _STEADY: Final = 3
 """Users that must be done before the time that is left says anything."""
 
 
-def doing_now(running: Running) -> Doing | None:
+def doing_now(running: "Running") -> Doing | None:
     """What the job line says of the run that is under way; None when there is none."""
     work = running.current
     if work is None:
@@ -29,7 +29,7 @@ def doing_now(running: Running) -> Doing | None:
     return Doing(f"{number}{harmless(work.title)}{more}", work.done, work.total, _words(work, running.pace), going=True)
 
 
-def _words(work: Work, pace: "Pace | None") -> str:
+def _words(work: "Work", pace: "Pace | None") -> str:
     if work.total is None:
         return work.stage_name
     rate = work.rate()
@@ -44,7 +44,7 @@ def _words(work: Work, pace: "Pace | None") -> str:
     return "  ".join(filter(None, parts))
 
 
-def _rest(work: Work, rate: float, pace: "Pace | None") -> str:
+def _rest(work: "Work", rate: float, pace: "Pace | None") -> str:
     if work.stop.is_set():
         return f"stopping after {work.under_way:,} users"
     wait = pace.wait_left if pace else 0.0
@@ -54,6 +54,6 @@ def _rest(work: Work, rate: float, pace: "Pace | None") -> str:
     return f"eta {duration(left / rate)}" if rate and left > 0 and work.done >= _STEADY else ""
 
 
-def undo_words(undo: Undo | None, now: datetime, key: str) -> str:
+def undo_words(undo: "Undo | None", now: datetime, key: str) -> str:
     """`undo 9:41 u`; empty when there is nothing to undo."""
     return f"undo {duration((undo.until - now).total_seconds())} {key}" if undo is not None else ""
