@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
+# Half of their time tests wait for servers, children and deadlines.
+AT_ONCE = -n $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2))) --dist worksteal
 
 .PHONY: help install demo test faults soak check bench screenshots man lock
 
@@ -28,11 +30,11 @@ demo: $(STAMP) ## users of a demo application get accounts and tokens on a simul
 	@$(BIN)/mmconsole demo
 
 test: $(STAMP) ## all tests
-	@$(BIN)/pytest -n auto --dist worksteal -q
+	@$(BIN)/pytest $(AT_ONCE) -q
 
 faults: $(STAMP) ## every fault and every planted secret at length: half an hour or more (a small disk needs root)
 	@MMCONSOLE_TEST_FAULTS=all MMCONSOLE_TEST_REQUESTS=100000 MMCONSOLE_TEST_EXAMPLES=500 \
-		$(BIN)/pytest -n auto --dist worksteal -q tests/faults tests/secrets tests/web/test_fuzz.py
+		$(BIN)/pytest $(AT_ONCE) -q tests/faults tests/secrets tests/web/test_fuzz.py
 
 soak: $(STAMP) ## four processes on one database for ten minutes of misfortunes, on SQLite and PostgreSQL (SECONDS=600)
 	@MMCONSOLE_TEST_SOAK=$(or $(SECONDS),600) $(BIN)/pytest -n 2 -q -rP tests/soak

@@ -6,8 +6,11 @@ file, never our own words about them.
 
 import asyncio
 import base64
+import os
+import shutil
 import signal
 import sqlite3
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
@@ -48,9 +51,17 @@ LONG_AGO = "2024-01-01 00:00:00"
 OUR_TABLES = ("tokens", "intents", "jobs", "job_items", "activity", "meta", "leases", "projects", "tickets", "api_keys")
 
 
+MEMORY = Path("/dev/shm")
+ROOM = 4 << 30
+"""Bytes that all temporary folders of a run fit into."""
+
+
 def pytest_configure() -> None:
-    """Hear Ctrl-C: shells deafen what they start in the background, and what we start would inherit that."""
+    # Shells deafen what they start in the background for Ctrl-C, and what we start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Thousands of small databases are made, and on a disk each table waits for it.
+    if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 
 class Clock:
@@ -365,9 +376,8 @@ def _made(folder: Path, *, laravel: bool, url: str, options: SimulatorOptions, n
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A home of its own for the databases, in memory where there is such a place: each commit waits for the disk."""
-    memory = Path("/dev/shm")
-    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+    """A home of its own for the databases."""
+    with TemporaryDirectory() as folder:
         monkeypatch.setenv("XDG_DATA_HOME", folder)
         # Calls are repeated as often as ever, only sooner.
         monkeypatch.setattr("mmconsole.mattermost.patience._FIRST_WAIT", 0.01)
@@ -379,8 +389,6 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @asynccontextmanager
 async def _worlds(home: Path) -> AsyncIterator[Callable[..., Any]]:
     numbers = iter(range(1_000_000))
-    # A server takes 0.1 s to stop, and hundreds of them need not be waited for one by one.
-    stopping: list[asyncio.Task[None]] = []
 
     @asynccontextmanager
     async def make(*, laravel: bool = False, url: str = "", **options: Any) -> AsyncIterator[World]:
@@ -390,12 +398,9 @@ async def _worlds(home: Path) -> AsyncIterator[Callable[..., Any]]:
             try:
                 yield world
             finally:
-                stopping.append(asyncio.create_task(world.stop()))
+                await world.stop()
 
-    try:
-        yield make
-    finally:
-        await asyncio.gather(*stopping)
+    yield make
 
 
 @pytest.fixture

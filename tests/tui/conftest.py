@@ -169,8 +169,7 @@ OpenConsole = Callable[..., AbstractAsyncContextManager[tuple[Watched, Pilot[Non
 @contextmanager
 def new_office() -> Iterator[Office]:
     """A migrated database without people."""
-    memory = Path("/dev/shm")
-    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+    with TemporaryDirectory() as folder:
         file = Path(folder) / "application.sqlite3"
         with closing(sqlite3.connect(file)) as connection:
             connection.execute(TABLE)

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import socket
 import threading
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import uvicorn
 import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from mmconsole.simulator.app import Simulator
 from mmconsole.simulator.delivery import DROP
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from uvicorn._types import ASGI3Application
 
     from mmconsole.simulator.options import SimulatorOptions
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK: Final = "127.0.0.1"
+BACKLOG: Final = 2048
 
 
 class _Gathering:
@@ -73,14 +74,6 @@ class _Protocol(HttpToolsProtocol):
         self.scope["extensions"] = {DROP: {"now": self.transport.close}}
 
 
-class _Server(uvicorn.Server):
-    """Leaves signals to whoever owns the process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
-
-
 @dataclass(frozen=True, slots=True)
 class Running:
     """A simulated server that can be reached."""
@@ -92,19 +85,20 @@ class Running:
 @asynccontextmanager
 async def serve(simulator: Simulator, host: str = LOOPBACK, port: int = 0) -> AsyncIterator[str]:
     """Serve within the running event loop. Yields the URL; port 0 takes a free one."""
-    listener = socket.create_server((host, port), backlog=2048)
+    listener = socket.create_server((host, port), backlog=BACKLOG)
     # Inherited by each connection. asyncio does not set it on these, and then each answer waits 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    server = _Server(_config(simulator))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
+    config, state = _config(simulator), ServerState()
+    config.load()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: _Protocol(config=config, server_state=state, app_state={}), sock=listener, backlog=BACKLOG
+    )
     try:
-        while not server.started:
-            if task.done():
-                await task
-            await asyncio.sleep(0.005)
         yield f"http://{host}:{listener.getsockname()[1]}{simulator.options.base}"
     finally:
-        await _stop(server, task)
+        server.close()
+        await _hang_up(state)
 
 
 def _config(simulator: Simulator) -> uvicorn.Config:
@@ -124,13 +118,16 @@ def _config(simulator: Simulator) -> uvicorn.Config:
     )
 
 
-async def _stop(server: uvicorn.Server, task: asyncio.Task[None]) -> None:
-    """Close at once: a call that hangs on purpose must not hold up the end of a test."""
-    server.should_exit = server.force_exit = True
-    for hanging in list(server.server_state.tasks):
-        hanging.cancel()
-    await task
-    for connection in list(server.server_state.connections):
+async def _hang_up(state: ServerState) -> None:
+    """Close at once: a call that hangs on purpose must not hold up the end of a test.
+
+    uvicorn's own server looks every tenth of a second whether it shall end, and then waits for another.
+    """
+    hanging = list(state.tasks)
+    for task in hanging:
+        task.cancel()
+    await asyncio.gather(*hanging, return_exceptions=True)
+    for connection in list(state.connections):
         if connection.transport is not None:
             connection.transport.abort()
     await asyncio.sleep(0)

@@ -16,6 +16,8 @@ class RawServer:
     def __init__(self, *behaviours: Behaviour) -> None:
         self.requests: list[bytes] = []
         self.asked = asyncio.Event()
+        self.behaved = asyncio.Event()
+        """All that it sends after the first request has been sent."""
         self.connections = 0
         self.url = ""
         self._behaviours = list(behaviours)
@@ -29,6 +31,7 @@ class RawServer:
                 self.asked.set()
                 behave = self._behaviours.pop(0) if len(self._behaviours) > 1 else self._behaviours[0]
                 await behave(request, reader, writer)
+                self.behaved.set()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
