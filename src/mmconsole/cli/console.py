@@ -33,7 +33,9 @@ _FOR_THE_ROWS: Final = (
 _FOR_WORK: Final = (
     "mmconsole.mattermost.client",
     "mmconsole.mattermost.transport",
-    *(f"mmconsole.services.{name}" for name in ("channels", "checks", "plans", "sync", "token_life", "resumption")),
+    "mmconsole.services.channels.channels",
+    "mmconsole.services.checks.checks",
+    *(f"mmconsole.services.{name}" for name in ("plans", "sync", "token_life", "resumption")),
 )
 
 
