@@ -19,7 +19,7 @@ from mmconsole.domain.tokens import Health, TokenId, TokenRecord
 from mmconsole.domain.users import UserId
 from mmconsole.tui.actions import PANES, Pane
 from mmconsole.tui.detail_pane import NEXT
-from mmconsole.tui.frame import Rule
+from mmconsole.tui.frame import Doing, Rule
 from mmconsole.tui.help_screen import HelpScreen
 from mmconsole.tui.keymaps import keymap
 from mmconsole.tui.themes import THEMES
@@ -236,6 +236,20 @@ async def test_the_title_says_when_an_observer_looks_at_everybody_again(
 
         assert "next sync" not in nobody
         assert f"next sync {(NOW + timedelta(minutes=40)).astimezone():%H:%M}" in app.text()
+
+
+async def test_where_there_is_no_job_line_the_jobs_say_what_goes_on(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(10)
+    async with console((200, 50)) as (app, pilot):
+        app.jobs_pane.tell_doing(Doing("sync --all", 3, 10, "planning"), keys="p pause")
+        await pilot.pause()
+        planning = app.text()
+        app.jobs_pane.tell_doing(Doing("sync --all", 3, 10, "applying  3/10  eta 0:48", job_id=2), keys="p pause")
+        await pilot.pause()
+
+        assert "3 Jobs   sync --all   planning" in planning
+        assert "3 Jobs   sync --all" not in app.text()
+        assert "applying  3/10  eta 0:48" in app.text()
 
 
 async def test_details_go_and_come_back(office: "Office", console: "OpenConsole") -> None:

@@ -387,6 +387,23 @@ async def test_a_revocation_is_asked_about_shown_with_its_time_and_taken_back(
     world.assert_in_step(ann)
 
 
+async def test_the_jobs_say_what_of_them_can_be_undone_and_u_does_it(world: "World", at_work: "OpenAtWork") -> None:
+    ann, _ = await in_step(world, "ann", "bob")
+    await world.ask("revoke", ann)
+    async with at_work((200, 50)) as (app, pilot):
+        assert ", 1 user" in app.text()
+        assert "not possible, it follows the application's rows" in app.text()
+
+        await pilot.press("3", "j", "u")
+        await app.until(pilot, lambda: "Undo of job 1: not possible" in app.text())
+        await pilot.press("k", "u")
+        await app.done(pilot)
+
+        assert app.status(ann) == "+ ok"
+        assert "not possible, revoke them again instead" in app.text()
+    world.assert_in_step(ann)
+
+
 async def test_neither_enter_nor_the_trigger_nor_a_hasty_key_revokes(
     world: "World", at_work: "OpenAtWork", monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,18 @@ class ItemRepository:
             )
         return [_item_of(row) for row in rows]
 
+    def met(self, job_id: int, outcome: str, ids: Sequence[UserId]) -> set[UserId]:
+        """Those of some users with whom this job ended like this."""
+        found: set[UserId] = set()
+        for chunk in chunks(list(ids)):
+            rows = self._connection.rows(
+                "SELECT DISTINCT user_id FROM mmconsole_job_items WHERE job_id = ? AND outcome = ?"
+                f" AND user_id IN ({marks(len(chunk))})",
+                (job_id, outcome, *chunk),
+            )
+            found |= {UserId(row[0]) for row in rows}
+        return found
+
     def met_later(self, job_id: int, outcome: str, ids: Sequence[UserId]) -> set[UserId]:
         """Those of some users with whom a later job ended like this."""
         found: set[UserId] = set()

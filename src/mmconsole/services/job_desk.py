@@ -14,6 +14,7 @@ from mmconsole.services import following
 from mmconsole.services.channels import adding, archive, runs
 from mmconsole.services.crew import Hand, hands_of
 from mmconsole.services.sync import LEASE
+from mmconsole.services.undoing import Undoing, Undoings
 
 _PAGE: Final = 500
 _LEASES: Final[Mapping[str, str]] = {module.KIND: module.LEASE for module in (adding, archive, runs, following)}
@@ -39,6 +40,8 @@ class KnownJob:
     alive: bool
     hands: tuple[Hand, ...] = ()
     """The workers that have a chunk of it just now."""
+    undoing: Undoing = Undoing()  # noqa: RUF009 - it is frozen
+    """What of it can be undone, once it has ended."""
 
     @property
     def interrupted(self) -> bool:
@@ -60,12 +63,12 @@ class JobDesk:
     async def latest(self, *, limit: int) -> list[KnownJob]:
         """The newest jobs first."""
         now = self._now()
-        return await self._database.read(lambda db: [_known(db, job, now) for job in db.jobs.page(limit=limit)])
+        return await self._database.read(partial(_latest, limit=limit, now=now))
 
     async def show(self, job_id: int) -> KnownJob:
         """Raises JobUnknown."""
         now = self._now()
-        return await self._database.read(lambda db: _known(db, _found(db, job_id), now))
+        return await self._database.read(lambda db: _known(db, _found(db, job_id), now, Undoings(db, now=now)))
 
     async def items(self, job_id: int, *, state: ItemState | None = None) -> AsyncIterator[JobItem]:
         """The items of a job in their order, all or those of one state; read in pages."""
@@ -112,9 +115,16 @@ def _found(db: Snapshot, job_id: int) -> Job:
     return job
 
 
-def _known(db: Snapshot, job: Job, now: datetime) -> KnownJob:
+def _latest(db: Snapshot, *, limit: int, now: datetime) -> list[KnownJob]:
+    undoings = Undoings(db, now=now)
+    return [_known(db, job, now, undoings) for job in db.jobs.page(limit=limit)]
+
+
+def _known(db: Snapshot, job: Job, now: datetime, undoings: Undoings | None = None) -> KnownJob:
     """A process works on a job as long as it holds the lease under whose number the job was planned or begun."""
-    if job.state.ended or job.state is JobState.PAUSED:
+    if job.state.ended:
+        return KnownJob(job, alive=False, undoing=undoings.of(job) if undoings is not None else Undoing())
+    if job.state is JobState.PAUSED:
         return KnownJob(job, alive=False)
     lease = db.leases.find(_LEASES.get(job.kind, LEASE), now=now)
     alive = lease is not None and lease.fence == job.fence

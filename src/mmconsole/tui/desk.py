@@ -67,12 +67,16 @@ class ConsoleDesk:
 
     def job_meant(self) -> int | None:
         """The job under the cursor of their pane, else the one that runs here, else the newest that has not ended."""
-        if self._console.main.pane is Pane.JOBS and (under := self._console.jobs_pane.cursor) is not None:
+        if (under := self.job_under()) is not None:
             return under
         current = self._console.running.current if self._console.running is not None else None
         if current is not None:
             return current.job_id
         return next((known.job.id for known in self._console.jobs if not known.job.state.ended), None)
+
+    def job_under(self) -> int | None:
+        """The job under the cursor, for who is in their pane."""
+        return self._console.jobs_pane.cursor if self._console.main.pane is Pane.JOBS else None
 
     def show_only(self, label_: str, ids: Sequence[str]) -> None:
         self._console.show_only(label_, ids)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LINE: Final = "─"
 _FULL, _EMPTY = "█", "░"
+_ROOMY_FROM: Final = 100
+"""Cells from which there is room for how much of a job is done, in per cent too."""
 _GLYPHS: Final = {
     "planned": "- planned",
     "running": "* running",
@@ -172,12 +174,14 @@ class Doing:
     words: str
     going: bool = False
     """Whether it can be paused or stopped."""
+    job_id: int | None = None
 
 
 def doing_of(known: "KnownJob") -> Doing:
     job = known.job
     words = f"{job_words(job)}  {job_state(known)}"
-    return Doing(f"job {job.id}  {harmless(job.title)}", ended_of(job), job.counts.total, words, not job.state.ended)
+    title = f"job {job.id}  {harmless(job.title)}"
+    return Doing(title, ended_of(job), job.counts.total, words, not job.state.ended, job.id)
 
 
 class JobLine(Kept, Widget):
@@ -212,7 +216,8 @@ class JobLine(Kept, Widget):
             rule(doing.title, right, width), style=self.get_component_rich_style("job-line--rule", partial=True)
         )
         bar = bar_of(doing.done, doing.total, max(10, width // 4))
-        return text.append("\n").append(fitted(f" {bar}  {doing.words}", width))
+        part = f"{doing.done * 100 / doing.total:.1f}%  " if doing.total and width >= _ROOMY_FROM else ""
+        return text.append("\n").append(fitted(f" {bar}  {part}{doing.words}", width))
 
 
 class TooSmall(Line):

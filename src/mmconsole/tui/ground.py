@@ -38,6 +38,9 @@ class Desk(Room, Protocol):
     def job_meant(self) -> int | None:
         """The job that a key is about."""
 
+    def job_under(self) -> int | None:
+        """The job under the cursor, for who is in their pane."""
+
     def show_only(self, label: str, ids: Sequence[str]) -> None:
         """Show these users and no others, until escape."""
 

@@ -9,6 +9,7 @@ from mmconsole.database import JobItem
 from mmconsole.services.job_desk import KnownJob
 from mmconsole.tui.cells import harmless
 from mmconsole.tui.frame import Rule, job_state, job_words
+from mmconsole.tui.jobs_pane import undo_words
 from mmconsole.tui.list_screen import ListScreen
 from mmconsole.tui.moments import day
 from mmconsole.tui.privacy import mask
@@ -62,6 +63,8 @@ class JobScreen(ListScreen[str]):
         lines = [f"by {job.actor}   begun {day(job.started_at or job.created_at)}{ended}", job_words(job)]
         counts = ", ".join(f"{outcome} {count:,}" for outcome, count in sorted(self._outcomes.items()))
         lines += [counts] if counts else []
+        undo = undo_words(self._known)
+        lines += [f"undo: {undo}"] if undo else []
         if self._known.interrupted:
             lines.append("Its process died before the end; p goes on with the rest.")
         return lines

@@ -28,6 +28,11 @@ def day(moment: datetime | None) -> str:
     return NONE if moment is None else f"{moment.astimezone():%Y-%m-%d %H:%M}"
 
 
+def clock(moment: datetime) -> str:
+    """The minute, in the time zone of the machine."""
+    return f"{moment.astimezone():%H:%M}"
+
+
 def duration(seconds: float) -> str:
     """`0:48`, `2:03:10`; below ten seconds `0:04`."""
     minutes, rest = divmod(round(seconds), 60)

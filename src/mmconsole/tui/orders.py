@@ -46,7 +46,11 @@ class Orders:
         self._ground.running.start(sync_flows.sync_all(self._ground))
 
     def do_undo(self) -> None:
-        self._ground.running.start(token_flows.undo(self._ground, self._ground.desk.targets()))
+        under = self._ground.desk.job_under()
+        if under is not None:
+            self._ground.running.start(token_flows.undo_job(self._ground, under))
+        else:
+            self._ground.running.start(token_flows.undo(self._ground, self._ground.desk.targets()))
 
     # ── jobs ─────────────────────────────────────────────────────────────────────────────────────
 

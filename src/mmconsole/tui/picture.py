@@ -11,7 +11,7 @@ from mmconsole.tui.cells import harmless
 from mmconsole.tui.detail_pane import OF_A_TOKEN, WAYS, Doing, Way
 from mmconsole.tui.frame import doing_of
 from mmconsole.tui.key_bar import Key
-from mmconsole.tui.moments import ago
+from mmconsole.tui.moments import ago, clock
 from mmconsole.tui.privacy import COVER
 from mmconsole.tui.virtual_table import ASCENDING, DESCENDING
 from mmconsole.tui.work_words import doing_now, undo_words
@@ -58,7 +58,7 @@ class Picture:
         """When an observer looks at everybody again; left out where none does, and where it is late."""
         glance = self._console.known.glance
         due = glance.next_sync if glance is not None else None
-        return [f"next sync {due.astimezone():%H:%M}"] if due is not None and due > self._console.now() else []
+        return [f"next sync {clock(due)}"] if due is not None and due > self._console.now() else []
 
     def _version(self) -> list[str]:
         """Of the server, once it was asked for something, and who is at work here."""
@@ -169,6 +169,7 @@ class Picture:
         console = self._console
         doing = doing_now(console.running) if console.running is not None else None
         newest = doing_of(console.known.jobs[0]) if console.known.jobs else None
+        console.jobs_pane.tell_doing(doing, keys=self._job_keys() if console.main.shape.wide else "")
         console.main.job_line.tell(doing or newest, keys="" if console.main.shape.narrow else self._job_keys())
 
     def _job_keys(self) -> str:

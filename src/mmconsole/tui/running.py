@@ -186,9 +186,8 @@ class Running:
         self._undos.append(Undo(job_id, self._now() + left))
         self.start(self._revoke_later(until, left.total_seconds()))
 
-    def undone(self, undo: Undo) -> None:
-        if undo in self._undos:
-            self._undos.remove(undo)
+    def undone(self, job_id: int) -> None:
+        self._undos = [undo for undo in self._undos if undo.job_id != job_id]
 
     async def _revoke_later(self, until: datetime, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -87,7 +87,18 @@ async def undo(ground: Ground, targets: Targets) -> None:
         return
     summary = await _run(ground, f"undo job {last.job_id}" if last else f"undo {_who(ground, targets.shown)}", request)
     if last is not None and summary.fault is None:
-        ground.running.undone(last)
+        ground.running.undone(last.job_id)
+
+
+async def undo_job(ground: Ground, job_id: int) -> None:
+    """Take back what a job revoked, or say why that cannot be."""
+    undoing = (await ground.core.jobs.show(job_id)).undoing
+    if undoing.until is None:
+        ground.desk.say(f"Undo of job {job_id}: not possible, {undoing.why_not or 'there is nothing to take back'}.")
+        return
+    summary = await _run(ground, f"undo job {job_id}", TokenRequest(Act.UNDO, job_id=job_id))
+    if summary.fault is None:
+        ground.running.undone(job_id)
 
 
 # ── inside ───────────────────────────────────────────────────────────────────────────────────────

@@ -26,7 +26,8 @@ def doing_now(running: "Running") -> Doing | None:
     number = f"job {work.job_id}  " if work.job_id is not None else ""
     later = len(running.works) - 1
     more = f"   {later:,} more waiting" if later else ""
-    return Doing(f"{number}{harmless(work.title)}{more}", work.done, work.total, _words(work, running.pace), going=True)
+    words = _words(work, running.pace)
+    return Doing(f"{number}{harmless(work.title)}{more}", work.done, work.total, words, going=True, job_id=work.job_id)
 
 
 def _words(work: "Work", pace: "Pace | None") -> str:

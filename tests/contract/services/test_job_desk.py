@@ -15,6 +15,7 @@ from mmconsole.services.applying import Watching
 from mmconsole.services.job_desk import Told
 from mmconsole.services.resumption import Again
 from mmconsole.services.summary import Silent, SyncRequest, always
+from mmconsole.services.undoing import Undoing
 
 if TYPE_CHECKING:
     from tests.conftest import World
@@ -157,3 +158,33 @@ async def test_who_has_a_part_of_a_job_is_shown(world: World) -> None:
         known = await core.jobs.show(1)
 
     assert [(hand.name, hand.first) for hand in known.hands] == [("root@two worker 7", 101)]
+
+
+async def test_a_revocation_says_until_when_it_can_be_undone_and_other_jobs_why_they_cannot(any_world: World) -> None:
+    world = any_world
+    ann, bo = (world.add(f"{name}@x.test", verified=True) for name in ("ann", "bo"))
+    await world.sync()
+    await world.ask("revoke", ann, bo)
+    async with world.core() as core:
+        revoked, synced = await core.jobs.latest(limit=9)
+
+        assert revoked.undoing.users == 2
+        assert revoked.undoing.until is not None
+        assert revoked.undoing.why_not == ""
+        assert synced.undoing == Undoing(why_not="it follows the application's rows")
+
+        await world.ask("undo", ann)
+        undo, revoked, _ = await core.jobs.latest(limit=9)
+
+        assert (revoked.undoing.users, undo.undoing.users) == (1, 0)
+        assert (await core.jobs.show(revoked.job.id)).undoing == revoked.undoing
+
+
+async def test_whose_time_is_over_is_not_offered_an_undo(world: World) -> None:
+    ann = world.add("ann@x.test", verified=True)
+    await world.sync()
+    await world.ask("revoke", ann)
+    world.sql("UPDATE mmconsole_intents SET opened_at = 0")
+
+    async with world.core() as core:
+        assert (await core.jobs.show(2)).undoing == Undoing(why_not="the time to undo it is over")
