@@ -142,5 +142,5 @@ class AccountCalls:
 
 
 def _same_address(told: str, asked: str) -> bool:
-    """Whether they are one address in any case. Other scripts' cases are left to the server."""
-    return not asked.isascii() or told.lower() == asked.lower()
+    """Whether they are one address in any case. A database of the server's may have another notion of that."""
+    return told.lower() == asked.lower()

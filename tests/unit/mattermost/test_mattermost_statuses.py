@@ -212,6 +212,8 @@ async def test_the_redirect_to_https_says_which_address_to_use(server: Any, stop
     [
         (read, ME | {"id": "b" * 26}),
         (lambda client: client.find_account_by_email("bob@acme.test"), ME),
+        # A database may take letters with and without marks for the same.
+        (lambda client: client.find_account_by_email("anñ@acme.test"), ME),
         (lambda client: client.accounts_by_ids(["b" * 26]), [ME]),
         (change, ME | {"id": "b" * 26}),
         (lambda client: client.find_token(TOKEN), {"id": "x" * 26, "user_id": ANN, "is_active": True}),

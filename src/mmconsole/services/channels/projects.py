@@ -190,7 +190,7 @@ class ProjectChannels:
         if link is None:
             return None
         channel = await self._finder.by_id(link.channel_id)
-        if channel is None and self._now() - link.linked_at < SETTLED_AFTER:
+        if channel is None and abs(self._now() - link.linked_at) < SETTLED_AFTER:
             raise ChannelHidden(channel=link.channel_id)
         return channel
 
