@@ -77,6 +77,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 answer = await self._converse(message)
         except _FAULTS as fault:
             problem = _translated(fault)
+            # aiohttp's frames hold their own fault, and would hold ours by its traceback.
+            fault.__traceback__ = None
         else:
             if answer is not None:
                 return answer

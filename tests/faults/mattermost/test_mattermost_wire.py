@@ -6,8 +6,8 @@ import gzip
 import json
 import socket
 import struct
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -102,6 +102,19 @@ def create_token(client: MattermostClient) -> Any:
 
 def create_account(client: MattermostClient) -> Any:
     return client.create_account(NewAccount("ann", "ann@acme.test"), password=Secret("Pass-w0rd"))
+
+
+@contextmanager
+def requests_left() -> Iterator[list[PlainRequest]]:
+    """What is there of requests at the end, before the collector has come."""
+    left: list[PlainRequest] = []
+    gc.collect()
+    gc.disable()
+    try:
+        yield left
+        left += [one for one in gc.get_objects() if isinstance(one, PlainRequest)]
+    finally:
+        gc.enable()
 
 
 CREATES = [create_token, create_account]
@@ -220,6 +233,18 @@ async def test_a_server_that_does_not_listen_was_never_asked(serving: Any) -> No
             await create_token(client)
 
     assert type(caught.value) is Unreachable
+
+
+async def test_a_call_to_nobody_leaves_no_request_with_its_token_behind() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+
+    with requests_left() as left:
+        async with opening(f"http://127.0.0.1:{port}") as client:
+            with suppress(Unreachable):
+                await client.account(ANN)
+
+    assert left == []
 
 
 async def test_a_name_that_does_not_resolve_was_never_asked() -> None:
@@ -459,17 +484,12 @@ async def test_no_part_of_a_secret_is_in_an_exception_or_a_log(
 
 @pytest.mark.parametrize("ask", [lambda client: client.account(ANN), create_token])
 async def test_a_call_that_failed_leaves_no_request_with_its_token_behind(serving: Any, ask: Any) -> None:
-    gc.collect()
-    gc.disable()
-    try:
+    with requests_left() as left:
         async with serving(hang_up) as server, opening(server.url) as client:
             with suppress(Unreachable):
                 await ask(client)
-        left = [one for one in gc.get_objects() if isinstance(one, PlainRequest)]
-    finally:
-        gc.enable()
 
-    assert len(left) == 0
+    assert left == []
 
 
 async def test_a_key_for_the_journal_is_never_in_the_address(serving: Any) -> None:
