@@ -404,6 +404,32 @@ async def test_the_jobs_say_what_of_them_can_be_undone_and_u_does_it(world: "Wor
     world.assert_in_step(ann)
 
 
+async def test_no_undo_is_offered_for_a_token_that_was_gone_already(world: "World", at_work: "OpenAtWork") -> None:
+    (ann,) = await in_step(world, "ann")
+    world.server.state.remove_token(world.token(ann))
+    async with at_work() as (app, pilot):
+        await pilot.press("X")
+        await app.asked(pilot, Dialog)
+        assert "Revoke 1 token " in app.text()
+        await pilot.press("y")
+        await app.done(pilot)
+
+        assert app.running is not None
+        assert app.running.undo is None
+
+
+async def test_a_plan_names_those_for_whom_nothing_is_done(world: "World", at_work: "OpenAtWork") -> None:
+    world.add("una@x.test", verified=True)
+    world.add("UNA@x.test", verified=True)
+    async with at_work() as (app, pilot):
+        await pilot.press("S")
+        await app.asked(pilot, PlanScreen)
+
+        assert "! conflict" in app.text()
+        assert "una@x.test  " in app.text()
+        assert "user 1 " not in app.text()
+
+
 async def test_neither_enter_nor_the_trigger_nor_a_hasty_key_revokes(
     world: "World", at_work: "OpenAtWork", monkeypatch: pytest.MonkeyPatch
 ) -> None:

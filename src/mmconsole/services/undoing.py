@@ -16,12 +16,12 @@ from mmconsole.services.revocation import is_revocation
 if TYPE_CHECKING:
     from mmconsole.domain.users import UserId
 
-_OVER: Final = "the time to undo it is over"
+_NOTHING_LEFT: Final = "nothing of it is left to undo"
 _OF_ACTS: Final[Mapping[Act, str]] = {
     Act.GENERATE: "there were no tokens before",
     Act.REPAIR: "the old tokens were dead",
     Act.ROTATE: "the old tokens are revoked",
-    Act.REVOKE: _OVER,
+    Act.REVOKE: _NOTHING_LEFT,
     Act.UNDO: "revoke them again instead",
 }
 _BY_THE_ROWS: Final = "it follows the application's rows"

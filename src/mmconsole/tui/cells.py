@@ -40,6 +40,11 @@ def fitted(text: str, width: int) -> str:
     return set_cell_size(shown, width - 1) + ELLIPSIS
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 token`, `1,200 tokens`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def width_of(text: str) -> int:
     """How many cells harmless text takes."""
     return cell_len(text)

@@ -6,10 +6,12 @@ from typing import Final, Protocol
 
 from mmconsole.core import Core
 from mmconsole.domain.plans import Finding, UserPlan
+from mmconsole.domain.users import UserId
 from mmconsole.errors import GuardTripped
 from mmconsole.services.applying import Watching
 from mmconsole.services.resumption import AT_ONCE, Again, Approved
 from mmconsole.services.summary import Summary, always
+from mmconsole.tui.cells import counted
 from mmconsole.tui.dialogs import YES, Dialog, word_to_type
 from mmconsole.tui.permission import Permission
 from mmconsole.tui.running import TOKENS, Room, Running
@@ -52,6 +54,11 @@ class Ground:
     permission: Permission
     desk: Desk
 
+    async def addresses(self, ids: Sequence[str]) -> dict[str, str]:
+        """What people call some users, unmasked; whoever has no address is not among them."""
+        listed = await self.core.overview.rows([UserId(one) for one in ids])
+        return {one.user.id: one.user.address for one in listed if one.user.address}
+
     def names(self, ids: Sequence[str]) -> str:
         """`anna.k, bob and 7 more`."""
         first = ", ".join(self.desk.name_of(one) for one in ids[:_NAMED])
@@ -81,7 +88,7 @@ async def past_obstacles(ground: Ground, title: str, summary: Summary, plans: li
         return None
     losing = sum(plan.removes for plan in plans)
     if losing:
-        lines = [f"{losing:,} users lose a token or an account.", *([str(tripped)] if tripped else [])]
+        lines = [f"{counted(losing, 'user')} would lose a token or an account.", *([str(tripped)] if tripped else [])]
         if not await ground.allows(title, lines, verb="start", losing=losing):
             return None
     return Approval(plans, losing if tripped is not None and losing else None)

@@ -3,7 +3,6 @@
 from typing import Final
 
 from mmconsole.database import ItemState
-from mmconsole.domain.users import UserId
 from mmconsole.services.applying import Watching
 from mmconsole.services.job_desk import KnownJob, Told
 from mmconsole.services.resumption import Again
@@ -51,8 +50,7 @@ async def show(ground: Ground, job_id: int) -> None:
         if len(failed) == _SHOWN:
             break
     ids = [item.user_id for item in failed]
-    listed = await core.overview.rows([UserId(one) for one in ids])
-    names: dict[str, str] = {one.user.id: one.user.address or "" for one in listed}
+    names = await ground.addresses(ids)
     screen = JobScreen(known, outcomes, failed, names=names, masked=ground.desk.masked)
     if await ground.running.ask(screen) == USERS:
         ground.desk.show_only(f"failed in job {job_id}", ids)

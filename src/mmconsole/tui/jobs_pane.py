@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.events import Resize
 
 from mmconsole.tui.actions import Pane, State, bindings_of
+from mmconsole.tui.cells import counted
 from mmconsole.tui.frame import Doing, Rule, bar_of, job_state, job_words, progress
 from mmconsole.tui.moments import NONE, ago, clock, duration
 from mmconsole.tui.panes import TablePane
@@ -123,7 +124,7 @@ def undo_words(known: "KnownJob") -> str:
     """`u until 14:42, 3 users`, or why not."""
     undoing = known.undoing
     if undoing.until is not None:
-        return f"u until {clock(undoing.until)}, {undoing.users:,} {'user' if undoing.users == 1 else 'users'}"
+        return f"u until {clock(undoing.until)}, {counted(undoing.users, 'user')}"
     return f"not possible, {undoing.why_not}" if undoing.why_not else ""
 
 

@@ -33,7 +33,8 @@ async def show_plan(
         file = Path(f"mmconsole-plan-{datetime.now(UTC):%Y%m%d-%H%M%S}.json").absolute()
         ground.running.start(_save(ground, request, file))
 
-    screen = PlanScreen(title, summary, planned, save=save, masked=ground.desk.masked)
+    names = await ground.addresses([result.user_id for result in summary.listed])
+    screen = PlanScreen(title, summary, planned, save=save, names=names, masked=ground.desk.masked)
     chosen = await ground.running.ask(screen)
     if chosen is None:
         return None

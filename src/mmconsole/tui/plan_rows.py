@@ -1,12 +1,14 @@
 """A plan as rows of a table: users by what is done for them, and those for whom nothing can be done."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from mmconsole.domain.plans import Finding, Kind, Outcome, Result
 from mmconsole.services.summary import Summary
+from mmconsole.tui.cells import counted
 from mmconsole.tui.moments import duration
 from mmconsole.tui.privacy import mask
 from mmconsole.tui.virtual_table import Cell, Column, Row
@@ -34,8 +36,13 @@ class Group:
     open: bool = False
 
 
-def groups_of(planned: Iterable[PlannedUser], listed: Sequence[Result]) -> list[Group]:
-    """First what removes nothing, in the order of steps; at the end those for whom nothing is done."""
+def groups_of(
+    planned: Iterable[PlannedUser], listed: Sequence[Result], names: Mapping[str, str] = MappingProxyType({})
+) -> list[Group]:
+    """First what removes nothing, in the order of steps; at the end those for whom nothing is done.
+
+    `names` are what people call those, where that is known.
+    """
     by_steps: dict[tuple[Kind, ...], list[tuple[str, str, str]]] = defaultdict(list)
     for one in planned:
         by_steps[one.plan.steps].append((one.plan.user_id, one.address, one.plan.asks or one.plan.why))
@@ -44,7 +51,9 @@ def groups_of(planned: Iterable[PlannedUser], listed: Sequence[Result]) -> list[
     found: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for result in listed:
         if result.outcome in _FOUND:
-            found[_FOUND[result.outcome]].append((result.user_id, f"user {result.user_id}", result.note))
+            found[_FOUND[result.outcome]].append(
+                (result.user_id, names.get(result.user_id) or f"user {result.user_id}", result.note)
+            )
     groups = [Group(", ".join(kinds), by_steps[kinds]) for kinds in steps]
     return groups + [Group(name, users, tickable=False) for name, users in found.items()]
 
@@ -139,10 +148,12 @@ def forecast_lines(summary: Summary, *, left_out: int = 0) -> list[str]:
     steps = [f"{kind} {count:,}" for kind, count in forecast.steps.items()]
     lines += [", ".join(steps)] if steps else []
     if forecast.calls:
-        lines.append(f"{forecast.calls:,} calls, about {duration(forecast.seconds)} on a server with two cores")
-    lines += [f"{forecast.mails:,} e-mails will be sent to users"] if forecast.mails else []
+        lines.append(
+            f"{counted(forecast.calls, 'call')}, about {duration(forecast.seconds)} on a server with two cores"
+        )
+    lines += [f"{counted(forecast.mails, 'e-mail')} will be sent to users"] if forecast.mails else []
     lines += [f"! the server has no room for {forecast.no_room:,} of the accounts"] if forecast.no_room else []
-    lines += [f"{summary.removals:,} users lose a token or an account"] if summary.removals else []
+    lines += [f"{counted(summary.removals, 'user')} would lose a token or an account"] if summary.removals else []
     lines += [f"{users:,}: {why}" for why, users in summary.asks.items()]
     lines += [f"! {fault}" for fault in summary.would_stop]
     return lines

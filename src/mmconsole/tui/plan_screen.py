@@ -1,6 +1,7 @@
 """A plan before it is done: what it comes to, by what is done for whom, with everybody in it who is not unticked."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar
 
 from textual.binding import Binding
@@ -28,17 +29,18 @@ class PlanScreen(ListScreen[list[UserPlan]]):
     ]
     DEFAULT_CSS = "PlanScreen > Vertical { border: solid $warning; }"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that it shows
         self,
         title: str,
         summary: Summary,
         planned: Sequence[PlannedUser],
         *,
         save: Callable[[], None],
+        names: Mapping[str, str] = MappingProxyType({}),
         masked: bool = False,
     ) -> None:
-        """`save` writes the whole plan to a file."""
-        self._rows = PlanRows(groups_of(planned, summary.listed), masked=masked)
+        """`save` writes the whole plan to a file; `names` are of users for whom nothing is done."""
+        self._rows = PlanRows(groups_of(planned, summary.listed, names), masked=masked)
         super().__init__(VirtualTable(COLUMNS, self._rows, empty="everything is in step", markable=False))
         self._title_text = title
         self._summary = summary

@@ -11,6 +11,7 @@ from mmconsole.services import token_life
 from mmconsole.services.checks.checks import CheckRequest, CheckSummary
 from mmconsole.services.summary import Summary
 from mmconsole.services.token_life import TokenRequest
+from mmconsole.tui.cells import counted
 from mmconsole.tui.dialogs import MORE, YES, Dialog, word_to_type
 from mmconsole.tui.ground import Approval, Ground, apply, tell_end, why_nothing
 from mmconsole.tui.plan_flows import make_plan, show_plan
@@ -74,8 +75,9 @@ async def revoke(ground: Ground, targets: Targets) -> None:
     tripped = any(isinstance(fault, GuardTripped) for fault in summary.would_stop)
     approval = Approval([one.plan for one in planned], summary.removals if tripped else None)
     done = await apply(ground, token_life.KIND, token_life.title_of(request), approval, users=users)
-    if done.undo_until is not None and done.job_id is not None:
-        await ground.running.can_undo(done.job_id, done.undo_until)
+    if done.job_id is not None and (undoing := (await ground.core.jobs.show(done.job_id)).undoing).until is not None:
+        # Of a token that was gone already nothing is left to take back, whatever was planned.
+        await ground.running.can_undo(done.job_id, undoing.until)
 
 
 async def undo(ground: Ground, targets: Targets) -> None:
@@ -132,7 +134,8 @@ def _revoke_dialog(
     with_hidden = len(users) > len(targets.shown)
     ids = [one.plan.user_id for one in planned]
     grace = int(ground.core.settings.values.tokens.grace.total_seconds() // 60)
-    lines = [f"On {ground.core.settings.server}: {number:,} tokens", ground.names(ids)]
+    tokens = counted(number, "token")
+    lines = [f"On {ground.core.settings.server}: {tokens}", ground.names(ids)]
     if targets.marked:
         hidden = f"{len(targets.hidden):,} hidden by the filter"
         included = "" if not targets.hidden else ", included" if with_hidden else ", not included"
@@ -144,7 +147,7 @@ def _revoke_dialog(
     word = word_to_type(number, profile=ground.desk.profile, protected=ground.permission.protected)
     tripped = any(isinstance(fault, GuardTripped) for fault in summary.would_stop)
     return Dialog(
-        f"Revoke {number:,} tokens",
+        f"Revoke {tokens}",
         lines,
         verb="revoke",
         word=word or (str(number) if tripped else ""),

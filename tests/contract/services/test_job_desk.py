@@ -187,4 +187,4 @@ async def test_whose_time_is_over_is_not_offered_an_undo(world: World) -> None:
     world.sql("UPDATE mmconsole_intents SET opened_at = 0")
 
     async with world.core() as core:
-        assert (await core.jobs.show(2)).undoing == Undoing(why_not="the time to undo it is over")
+        assert (await core.jobs.show(2)).undoing == Undoing(why_not="nothing of it is left to undo")
