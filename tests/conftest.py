@@ -34,6 +34,7 @@ from mmconsole.secrets.forms import Form, form_of
 from mmconsole.services.summary import Summary, SyncRequest
 from mmconsole.services.token_life import TokenRequest
 from mmconsole.simulator import Fault, Simulator, SimulatorOptions, serve
+from mmconsole.simulator.entities import Channel as ServerChannel
 from mmconsole.simulator.entities import Team
 from mmconsole.simulator.entities import Token as ServerToken
 from mmconsole.simulator.entities import User as ServerUser
@@ -121,8 +122,21 @@ class Server:
         """Tokens that carry our marker."""
         return [token for token in self.state.token_rows if token.description.startswith("mmconsole:")]
 
+    @property
+    def made_channels(self) -> dict[str, ServerChannel]:
+        """By their names, without those that every team has."""
+        ordinary = {"town-square", "off-topic"}
+        return {one.name: one for one in self.state.channels.values() if one.name not in ordinary}
+
     def joined(self, user: ServerUser, team: Team | None = None) -> bool:
         return user.id in (team or self.team).members
+
+
+def _demand_counted(summary: Summary, stop: asyncio.Event | None) -> None:
+    """Every user is in exactly one count, but for those a run did not come to."""
+    rest = summary.users - sum(summary.counts.values())
+    unfinished = summary.fault is not None or (stop is not None and stop.is_set())
+    assert 0 <= rest <= (summary.planned if unfinished else 0), (summary.users, summary.counts)
 
 
 class World:
@@ -182,19 +196,21 @@ class World:
         """One run in a process of its own. Every user is in exactly one count, but for those it did not come to."""
         async with self.core() as core:
             summary = await core.sync.run(SyncRequest(names=names, **request), stop=stop)
-        rest = summary.users - sum(summary.counts.values())
-        unfinished = summary.fault is not None or (stop is not None and stop.is_set())
-        assert 0 <= rest <= (summary.planned if unfinished else 0), (summary.users, summary.counts)
+        _demand_counted(summary, stop)
         return summary
+
+    async def synced(self, *addresses: str) -> list[UserId]:
+        """People with verified addresses, in step."""
+        ids = [self.add(address, verified=True) for address in addresses]
+        await self.sync()
+        return ids
 
     async def ask(self, act: str, *names: str, stop: asyncio.Event | None = None, **request: Any) -> Summary:
         """What an operator asks for tokens, in a process of its own."""
         async with self.core() as core:
             asked = TokenRequest(Act(act), names, **request)
             summary = await core.tokens.run(asked, stop=stop)
-        rest = summary.users - sum(summary.counts.values())
-        unfinished = summary.fault is not None or (stop is not None and stop.is_set())
-        assert 0 <= rest <= (summary.planned if unfinished else 0), (summary.users, summary.counts)
+        _demand_counted(summary, stop)
         return summary
 
     async def plan(self, *names: str, **request: Any) -> Summary:

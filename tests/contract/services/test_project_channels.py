@@ -33,16 +33,10 @@ if TYPE_CHECKING:
 
     from tests.conftest import World
 
-    from mmconsole.simulator.entities import Channel as ServerChannel
 
 CREATE = ("POST", "/channels")
 BY_NAME = "/teams/{team_id}/channels/name/{channel_name}"
 SEVEN = ProjectId("7")
-
-
-def made_in(world: World) -> dict[str, ServerChannel]:
-    ordinary = {"town-square", "off-topic"}
-    return {one.name: one for one in world.server.state.channels.values() if one.name not in ordinary}
 
 
 def links(world: World) -> list[Any]:
@@ -60,7 +54,7 @@ async def test_a_project_gets_one_channel_however_often_it_is_asked_for(world: W
         first = await core.channels.create_for_project(project)
         second = await core.channels.create_for_project(project)
 
-    made = made_in(world)["brucke-sud"]
+    made = world.server.made_channels["brucke-sud"]
     assert (first.did, second.did) == (Did.CREATED, Did.UNCHANGED)
     assert first.channel.id == second.channel.id == made.id
     assert (first.channel.address, made.display_name, made.type) == ("main/brucke-sud", "Brücke Süd", "O")
@@ -75,7 +69,7 @@ async def test_the_channel_carries_the_marker_of_this_installation(world: World)
         await core.channels.create_for_project(SEVEN, name="Bridge")
 
     (installation,) = world.sql("SELECT value FROM mmconsole_meta WHERE name = 'installation_id'")[0]
-    assert made_in(world)["bridge"].purpose.startswith(f"mmconsole:v1:{installation}:project:7:")
+    assert world.server.made_channels["bridge"].purpose.startswith(f"mmconsole:v1:{installation}:project:7:")
 
 
 async def test_what_is_told_goes_before_what_the_table_says(world: World) -> None:
@@ -99,7 +93,7 @@ async def test_a_private_one_is_made_if_the_settings_say_so(world: World) -> Non
     async with world.core() as core:
         await core.channels.create_for_project(SEVEN, name="Bridge")
 
-    assert made_in(world)["bridge"].type == "P"
+    assert world.server.made_channels["bridge"].type == "P"
 
 
 async def test_an_unknown_project_needs_a_name(any_world: World) -> None:
@@ -143,7 +137,7 @@ async def test_somebody_elses_channel_of_the_name_is_never_taken_over(world: Wor
         change = await core.channels.create_for_project(SEVEN, name="Bridge")
 
     assert change.channel.name == "bridge-2"
-    assert made_in(world)["bridge"].id == own.channel.id
+    assert world.server.made_channels["bridge"].id == own.channel.id
 
 
 async def test_many_at_once_in_several_processes_make_one_channel(world: World) -> None:
@@ -152,7 +146,7 @@ async def test_many_at_once_in_several_processes_make_one_channel(world: World) 
             *(core.channels.create_for_project(SEVEN, name="Bridge") for core in (one, other) for _ in range(5))
         )
 
-    assert list(made_in(world)) == ["bridge"]
+    assert list(world.server.made_channels) == ["bridge"]
     assert [change.did for change in changes].count(Did.CREATED) == 1
     assert len({change.channel.id for change in changes}) == 1
 
@@ -166,7 +160,7 @@ async def test_a_channel_is_archived_and_restored_with_its_project(world: World)
 
         archived = await core.channels.archive_for_project(SEVEN)
         again = await core.channels.archive_for_project(SEVEN)
-        assert made_in(world)["bridge"].delete_at
+        assert world.server.made_channels["bridge"].delete_at
         assert links(world) == [("7", made.channel.id, 1)]
         restored = await core.channels.create_for_project(SEVEN, name="Bridge")
 
@@ -211,7 +205,7 @@ async def test_the_guard_counts_the_channels_of_projects(world: World) -> None:
         assert links(world)[1][2] == 0
         await core.channels.archive_for_project(ProjectId("2"), allow_removals=1)
 
-    assert all(one.delete_at for one in made_in(world).values())
+    assert all(one.delete_at for one in world.server.made_channels.values())
 
 
 async def test_a_refused_archive_leaves_no_trace_in_the_link(world: World) -> None:
@@ -247,7 +241,7 @@ async def test_a_server_that_does_not_answer_never_makes_a_second_channel(world:
         with pytest.raises(MattermostError):
             await core.channels.create_for_project(SEVEN, name="Bridge")
 
-    assert list(made_in(world)) == ["bridge"]
+    assert list(world.server.made_channels) == ["bridge"]
 
 
 @pytest.mark.parametrize("how", ["archived", "deleted"])
@@ -270,7 +264,7 @@ async def test_without_a_projects_table_nothing_is_followed(new_world: Callable[
         await core.channels.create_for_project(SEVEN, name="Bridge")
 
         assert await core.channels.follow_project(SEVEN) is None
-        assert not made_in(world)["bridge"].delete_at
+        assert not world.server.made_channels["bridge"].delete_at
 
 
 # ── all of the table ─────────────────────────────────────────────────────────────────────────────
@@ -293,7 +287,7 @@ async def test_each_row_gets_what_it_asks_for(world: World) -> None:
     assert (made.named, made.counts) == (3, {Did.CREATED: 3})
     assert [(one.subject, one.outcome, one.address) for one in over.results] == [(ids[2], Did.ARCHIVED, "main/tower")]
     assert back.counts == {Did.UNCHANGED: 2, Did.RESTORED: 1}
-    assert set(made_in(world)) == {"bridge", "tunnel", "tower"}
+    assert set(world.server.made_channels) == {"bridge", "tunnel", "tower"}
 
 
 async def test_projects_in_step_cost_a_few_lists_and_no_write(world: World) -> None:
@@ -321,8 +315,8 @@ async def test_a_plan_says_what_would_be_done_and_does_nothing(world: World) -> 
     assert [(one.subject, one.did, one.address) for one in opening.planned] == [(open_one, Did.CREATED, "main/bridge")]
     assert [(one.subject, one.outcome) for one in opening.results] == [(nameless, Outcome.REFUSED)]
     assert [(one.subject, one.did, one.address) for one in closing.planned] == [(over, Did.ARCHIVED, "main/tower")]
-    assert list(made_in(world)) == ["tower"]
-    assert not made_in(world)["tower"].delete_at
+    assert list(world.server.made_channels) == ["tower"]
+    assert not world.server.made_channels["tower"].delete_at
 
 
 async def test_the_guard_counts_a_run_before_its_first_step(world: World) -> None:
@@ -334,7 +328,7 @@ async def test_the_guard_counts_a_run_before_its_first_step(world: World) -> Non
 
         with pytest.raises(GuardTripped):
             await core.channels.follow_projects(archived=True)
-        assert not any(one.delete_at for one in made_in(world).values())
+        assert not any(one.delete_at for one in world.server.made_channels.values())
         assert (await core.channels.plan_projects(archived=True)).would_stop is not None
         allowed = await core.channels.follow_projects(archived=True, allow_removals=3)
 
@@ -350,7 +344,7 @@ async def test_a_row_that_is_gone_archives_nothing(world: World) -> None:
         run = await core.channels.follow_projects(archived=True)
 
     assert run.named == 0
-    assert not made_in(world)["bridge"].delete_at
+    assert not world.server.made_channels["bridge"].delete_at
 
 
 async def test_what_was_archived_by_hand_and_what_has_no_team_is_refused_and_the_rest_is_done(world: World) -> None:
@@ -380,7 +374,7 @@ async def test_a_row_that_says_something_else_by_now_is_skipped(world: World) ->
         run = await core.channels.follow_projects(archived=False, watched=Watched(progress=EndsTheSecond()))
 
     assert {one.subject: one.outcome for one in run.results} == {first: Did.CREATED, second: Outcome.SKIPPED}
-    assert list(made_in(world)) == ["bridge"]
+    assert list(world.server.made_channels) == ["bridge"]
 
 
 async def test_a_stopped_run_is_finished_by_the_next(world: World) -> None:
@@ -466,7 +460,7 @@ async def test_nobody_who_declines_has_archived_anything(world: World) -> None:
         with pytest.raises(Declined):
             await core.channels.follow_projects(archived=True, watched=Watched(confirm=no))
 
-    assert not made_in(world)["bridge"].delete_at
+    assert not world.server.made_channels["bridge"].delete_at
 
 
 async def test_a_fault_that_all_would_meet_ends_the_run(world: World) -> None:
@@ -507,8 +501,8 @@ async def test_a_lost_answer_makes_one_channel(world: World, kind: Any, times: i
                 continue
             break
 
-    assert list(made_in(world)) == ["bridge"]
-    assert links(world) == [("7", made_in(world)["bridge"].id, 0)]
+    assert list(world.server.made_channels) == ["bridge"]
+    assert links(world) == [("7", world.server.made_channels["bridge"].id, 0)]
     assert world.sql("SELECT * FROM mmconsole_intents") == []
 
 
@@ -524,8 +518,8 @@ async def test_what_a_lagging_replica_hides_is_found_later(world: World, times: 
                 continue
             break
 
-    assert list(made_in(world)) == ["bridge"]
-    assert change.channel.id == made_in(world)["bridge"].id
+    assert list(world.server.made_channels) == ["bridge"]
+    assert change.channel.id == world.server.made_channels["bridge"].id
     assert world.sql("SELECT * FROM mmconsole_intents") == []
 
 
@@ -538,15 +532,15 @@ async def test_a_lagging_replica_never_makes_a_second_channel(world: World) -> N
         with pytest.raises(ChannelHidden):
             await core.channels.archive_for_project(SEVEN)
 
-    assert list(made_in(world)) == ["bridge"]
-    assert not made_in(world)["bridge"].delete_at
+    assert list(world.server.made_channels) == ["bridge"]
+    assert not world.server.made_channels["bridge"].delete_at
 
 
 async def test_an_intent_that_a_recovery_closed_meanwhile_does_not_cost_the_link(world: World) -> None:
     world.server.faults.add(Fault("hang", *CREATE, seconds=0.2))
     async with world.core() as core:
         making = asyncio.create_task(core.channels.create_for_project(SEVEN, name="Bridge"))
-        await world.until(lambda: made_in(world))
+        await world.until(lambda: world.server.made_channels)
         world.sql("DELETE FROM mmconsole_intents")
 
         change = await making
@@ -566,7 +560,7 @@ async def test_recover_links_what_an_interrupted_run_made(world: World) -> None:
 
         recovered = await core.sync.recover()
 
-    made = made_in(world)["bridge"]
+    made = world.server.made_channels["bridge"]
     assert recovered.channels == (made.id,)
     assert recovered.revoked == ()
     assert links(world) == [("7", made.id, 0)]
@@ -582,5 +576,5 @@ async def test_archiving_a_project_also_archives_what_an_interrupted_run_made_fo
 
         await core.channels.archive_for_project(SEVEN)
 
-    assert made_in(world)["bridge"].delete_at
+    assert world.server.made_channels["bridge"].delete_at
     assert world.sql("SELECT * FROM mmconsole_intents") == []

@@ -9,13 +9,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.contract.services.conftest import StopsWhenRewriting
 
 from mmconsole.domain.secrets import Secret
 from mmconsole.domain.users import UserId
 from mmconsole.errors import Busy, ColumnUnfit, LaravelKeyWrong, OtherForm
 from mmconsole.secrets import Form, form_of, laravel_keys
 from mmconsole.services.rewrite import Kept
-from mmconsole.services.summary import Silent
 
 if TYPE_CHECKING:
     from tests.conftest import World
@@ -26,11 +26,7 @@ if TYPE_CHECKING:
 FORMS = [(one, other) for one in Form for other in Form if one is not other]
 OTHER_KEY = Secret("base64:" + base64.b64encode(bytes([9]) * 32).decode())
 
-
-@pytest.fixture(autouse=True)
-def small_items(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Items of two users, so that a few users are several items."""
-    monkeypatch.setattr("mmconsole.services.rewrite.AT_ONCE", 2)
+pytestmark = pytest.mark.usefixtures("small_items")
 
 
 def vault_of(world: World) -> Vault:
@@ -152,16 +148,8 @@ async def test_a_stop_ends_it_between_two_items_and_the_next_run_does_the_rest(w
     ids = await synced(world, 5)
     stop = asyncio.Event()
 
-    class Stopping(Silent):
-        def stage(self, name: str, total: int | None) -> None:
-            self.name = name
-
-        def advance(self, done: int = 1) -> None:
-            if self.name == "rewriting":
-                stop.set()
-
     async with world.core() as core:
-        stopped = await core.restorage.run(Form.LARAVEL, progress=Stopping(), stop=stop)
+        stopped = await core.restorage.run(Form.LARAVEL, progress=StopsWhenRewriting(stop), stop=stop)
         rest = await core.restorage.run(Form.LARAVEL)
 
     assert (stopped.done.due, stopped.done.moved) == (5, 2)

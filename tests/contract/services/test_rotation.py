@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.contract.services.conftest import StopsWhenRewriting
 
 from mmconsole.core import Core, Keys, open_core
 from mmconsole.domain.secrets import Secret
 from mmconsole.errors import SecretError, UsageError
 from mmconsole.secrets import open_vault, seal_keys
 from mmconsole.services.rewrite import Kept
-from mmconsole.services.summary import Silent, SyncRequest
+from mmconsole.services.summary import SyncRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,11 +25,7 @@ if TYPE_CHECKING:
     from mmconsole.domain.users import UserId
     from mmconsole.secrets import Vault
 
-
-@pytest.fixture(autouse=True)
-def small_items(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Items of two users, so that a few users are several items."""
-    monkeypatch.setattr("mmconsole.services.rewrite.AT_ONCE", 2)
+pytestmark = pytest.mark.usefixtures("small_items")
 
 
 @pytest.fixture
@@ -95,16 +92,8 @@ async def test_a_stop_keeps_both_keys_and_the_next_run_goes_on_with_them(world: 
     old = world.seal_keys.current.id
     stop = asyncio.Event()
 
-    class Stopping(Silent):
-        def stage(self, name: str, total: int | None) -> None:
-            self.name = name
-
-        def advance(self, done: int = 1) -> None:
-            if self.name == "rewriting":
-                stop.set()
-
     async with core_of(world) as core:
-        stopped = await core.rotation.rotate(progress=Stopping(), stop=stop)
+        stopped = await core.rotation.rotate(progress=StopsWhenRewriting(stop), stop=stop)
         between = {key_of(world, user_id) for user_id in ids}
         rotated = await core.rotation.rotate()
 

@@ -20,19 +20,12 @@ if TYPE_CHECKING:
 
     from tests.conftest import World
 
-    from mmconsole.domain.users import UserId
     from mmconsole.services.summary import Summary
-
-
-async def synced(world: World, *addresses: str) -> list[UserId]:
-    ids = [world.add(address, verified=True) for address in addresses]
-    await world.sync()
-    return ids
 
 
 async def test_generate_makes_a_token_for_who_has_none(any_world: World) -> None:
     world = any_world
-    ann, bo = await synced(world, "ann@x.test", "bo@x.test")
+    ann, bo = await world.synced("ann@x.test", "bo@x.test")
     old = world.token(ann)
     world.edit(ann, mattermost_token=None)
 
@@ -44,7 +37,7 @@ async def test_generate_makes_a_token_for_who_has_none(any_world: World) -> None
 
 
 async def test_generate_leaves_a_token_that_works_unless_it_is_forced(world: World) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     old = world.token(ann)
 
     left = await world.ask("generate", ann)
@@ -60,7 +53,7 @@ async def test_generate_leaves_a_token_that_works_unless_it_is_forced(world: Wor
 
 @pytest.mark.parametrize("act", ["generate", "repair"])
 async def test_a_token_that_is_gone_from_the_server_is_replaced(world: World, act: str) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     world.server.state.remove_token(world.token(ann))
     world.sql("UPDATE mmconsole_tokens SET health = 'revoked'")
 
@@ -71,7 +64,7 @@ async def test_a_token_that_is_gone_from_the_server_is_replaced(world: World, ac
 
 
 async def test_a_token_that_was_thought_dead_and_works_is_kept(world: World) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     old = world.token(ann)
     world.sql("UPDATE mmconsole_tokens SET health = 'revoked', cause = 'revoked'")
 
@@ -87,7 +80,7 @@ async def test_unknown_health_is_looked_at_before_anything_is_made(new_world: Ca
     """A secret of the Laravel version whose token is not known by its id."""
     async with new_world(laravel=True) as world:
         world.set(tokens__accept=["plain"])
-        (ann, bo) = await synced(world, "ann@x.test", "bo@x.test")
+        (ann, bo) = await world.synced("ann@x.test", "bo@x.test")
         for user, alive in ((ann, True), (bo, False)):
             world.edit(user, mattermost_token=world.secret(user))
             if not alive:
@@ -102,7 +95,7 @@ async def test_unknown_health_is_looked_at_before_anything_is_made(new_world: Ca
 
 
 async def test_a_disabled_token_without_a_known_id_needs_naming_the_user(world: World) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     token, account = world.token(ann), world.server.account("ann@x.test")
     world.sql("UPDATE mmconsole_tokens SET token_id = NULL, health = 'unknown'")
     world.server.disable(token)
@@ -123,7 +116,7 @@ async def test_a_disabled_token_without_a_known_id_needs_naming_the_user(world: 
 
 async def test_a_secret_that_cannot_be_opened_is_replaced_by_force(world: World) -> None:
     """As its cure says."""
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     old = world.token(ann)
     world.edit(ann, mattermost_token=world.row(ann)["mattermost_token"][:-4] + "AAAA")
 
@@ -146,7 +139,7 @@ async def test_what_a_new_token_does_not_cure_is_told_and_no_token_is_made(
     world: World, spoil: Callable[[World, Any], None], health: str, why: str
 ) -> None:
     """Also when nobody knew of it before: the account is read right before a token is made."""
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     world.edit(ann, mattermost_token=None)
     spoil(world, world.server.account("ann@x.test"))
     made = world.server.calls["POST /users/{id}/tokens"]
@@ -163,7 +156,7 @@ async def test_what_a_new_token_does_not_cure_is_told_and_no_token_is_made(
 
 
 async def test_all_broken_repairs_everybody_whom_a_new_token_helps(world: World) -> None:
-    ann, bo, cy, di, eve = await synced(world, *(f"{name}@x.test" for name in ("ann", "bo", "cy", "di", "eve")))
+    ann, bo, cy, di, eve = await world.synced(*(f"{name}@x.test" for name in ("ann", "bo", "cy", "di", "eve")))
     world.edit(ann, mattermost_token=None)
     world.server.state.remove_token(world.token(bo))
     world.sql("UPDATE mmconsole_tokens SET health = 'revoked' WHERE user_id = ?", bo)
@@ -182,7 +175,7 @@ async def test_all_broken_repairs_everybody_whom_a_new_token_helps(world: World)
 
 
 async def test_a_withheld_token_needs_naming_the_user_and_asks_first(world: World) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     world.server.disable(world.token(ann))
     world.sql("UPDATE mmconsole_tokens SET health = 'disabled', withheld = 1")
     asked: list[Summary] = []
@@ -203,7 +196,7 @@ async def test_a_withheld_token_needs_naming_the_user_and_asks_first(world: Worl
 
 
 async def test_an_unknown_name_stops_everything_before_the_first_step(world: World) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     world.edit(ann, mattermost_token=None)
 
     with pytest.raises(UserUnknown):
@@ -214,7 +207,7 @@ async def test_an_unknown_name_stops_everything_before_the_first_step(world: Wor
 
 async def test_a_plan_says_what_would_be_done_and_does_nothing(world: World) -> None:
     world.server.state.config["EmailSettings", "SMTPServer"] = "mail.x.test"
-    ids = await synced(world, "ann@x.test", "bo@x.test")
+    ids = await world.synced("ann@x.test", "bo@x.test")
     for user in ids:
         world.edit(user, mattermost_token=None)
     before = world.dump()
@@ -229,7 +222,7 @@ async def test_a_plan_says_what_would_be_done_and_does_nothing(world: World) -> 
 
 async def test_the_limit_of_mails_holds_for_tokens_too(world: World) -> None:
     world.server.state.config["EmailSettings", "SMTPServer"] = "mail.x.test"
-    ids = await synced(world, "ann@x.test", "bo@x.test")
+    ids = await world.synced("ann@x.test", "bo@x.test")
     world.set(sync__max_mails=1)
 
     with pytest.raises(TooManyMails):
@@ -242,7 +235,7 @@ async def test_the_limit_of_mails_holds_for_tokens_too(world: World) -> None:
 
 
 async def test_rotate_makes_before_it_breaks(world: World) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     old = world.token(ann)
     order = ("POST /users/{id}/tokens", "POST /users/tokens/disable", "POST /users/tokens/revoke")
     before = {call: world.server.calls[call] for call in order}
@@ -256,7 +249,7 @@ async def test_rotate_makes_before_it_breaks(world: World) -> None:
 
 
 async def test_rotate_replaces_old_tokens_and_those_that_end_soon(world: World) -> None:
-    ann, bo, cy, di = await synced(world, "ann@x.test", "bo@x.test", "cy@x.test", "di@x.test")
+    ann, bo, cy, di = await world.synced("ann@x.test", "bo@x.test", "cy@x.test", "di@x.test")
     tokens = {user: world.token(user).id for user in (ann, bo, cy, di)}
     day = 86_400_000_000
     world.sql("UPDATE mmconsole_tokens SET created_at = created_at - ? WHERE user_id = ?", 100 * day, ann)
@@ -271,7 +264,7 @@ async def test_rotate_replaces_old_tokens_and_those_that_end_soon(world: World) 
 
 
 async def test_when_the_new_token_does_not_work_the_old_one_stays(world: World) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     old = world.token(ann)
     world.server.faults.add(Fault("status", "GET", "/users/{id}/teams", status=500, times=10))
 
@@ -284,7 +277,7 @@ async def test_when_the_new_token_does_not_work_the_old_one_stays(world: World) 
 
 async def test_a_lost_token_keeps_a_third_one_from_being_made(world: World) -> None:
     """A token whose answer was lost may be there although a replica does not show it."""
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     world.server.faults.add(Fault("drop_after", "POST", "/users/{id}/tokens"))
     world.server.faults.add(world.stale(60, "GET", "/users/{id}/tokens", times=None))
     await world.ask("rotate", ann)
@@ -306,7 +299,7 @@ async def test_a_lost_token_keeps_a_third_one_from_being_made(world: World) -> N
 
 async def test_without_a_wish_or_a_policy_a_token_has_no_end(new_world: Callable[..., Any]) -> None:
     async with new_world(version="11.10.0") as world:
-        (ann,) = await synced(world, "ann@x.test")
+        (ann,) = await world.synced("ann@x.test")
 
         assert world.token(ann).expires_at == 0
         assert world.record(ann)["expires_at"] is None
@@ -315,7 +308,7 @@ async def test_without_a_wish_or_a_policy_a_token_has_no_end(new_world: Callable
 async def test_a_lifetime_is_set_read_back_and_spread(new_world: Callable[..., Any]) -> None:
     async with new_world(version="11.10.0") as world:
         world.set(tokens__lifetime="90d")
-        ids = await synced(world, *(f"p{number}@x.test" for number in range(8)))
+        ids = await world.synced(*(f"p{number}@x.test" for number in range(8)))
 
         days = [(world.token(user).expires_at / 1000 - world.server.clock.now()) / 86_400 for user in ids]
 
@@ -329,7 +322,7 @@ async def test_the_servers_limit_less_a_day_is_kept(new_world: Callable[..., Any
     async with new_world(version="11.10.0") as world:
         world.server.state.config["ServiceSettings", "MaximumPersonalAccessTokenLifetimeDays"] = 30
         world.set(tokens__lifetime="90d")
-        (ann,) = await synced(world, "ann@x.test")
+        (ann,) = await world.synced("ann@x.test")
 
         days = (world.token(ann).expires_at / 1000 - world.server.clock.now()) / 86_400
 
@@ -338,7 +331,7 @@ async def test_the_servers_limit_less_a_day_is_kept(new_world: Callable[..., Any
 
 async def test_an_older_server_ends_nothing_so_a_passed_lifetime_is_overdue(world: World) -> None:
     world.set(tokens__lifetime="90d")
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     assert world.record(ann)["expires_at"] is None
     world.sql("UPDATE mmconsole_tokens SET created_at = created_at - ?", 91 * 86_400_000_000)
 

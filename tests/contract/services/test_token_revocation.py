@@ -22,16 +22,9 @@ if TYPE_CHECKING:
     from tests.conftest import World
 
     from mmconsole.domain.tokens import TokenId
-    from mmconsole.domain.users import UserId
     from mmconsole.simulator.entities import Token
 
 GRACE = 600
-
-
-async def synced(world: World, *addresses: str) -> list[UserId]:
-    ids = [world.add(address, verified=True) for address in addresses]
-    await world.sync()
-    return ids
 
 
 def notes(world: World) -> list[Any]:
@@ -44,7 +37,7 @@ def is_gone(world: World, token: Token) -> bool:
 
 async def test_a_revoked_token_stops_at_once_and_can_be_undone(any_world: World) -> None:
     world = any_world
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     token = world.token(ann)
 
     revoked = await world.ask("revoke", ann)
@@ -66,7 +59,7 @@ async def test_a_revoked_token_stops_at_once_and_can_be_undone(any_world: World)
 
 async def test_after_the_time_to_undo_the_next_sync_revokes_for_good(any_world: World) -> None:
     world = any_world
-    ann, bo = await synced(world, "ann@x.test", "bo@x.test")
+    ann, bo = await world.synced("ann@x.test", "bo@x.test")
     token = world.token(ann)
     await world.ask("revoke", ann)
 
@@ -86,7 +79,7 @@ async def test_after_the_time_to_undo_the_next_sync_revokes_for_good(any_world: 
 
 
 async def test_recover_ends_it_too_and_undo_then_says_what_to_do(world: World) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     token = world.token(ann)
     await world.ask("revoke", ann)
     world.later(GRACE + 5)
@@ -100,7 +93,7 @@ async def test_recover_ends_it_too_and_undo_then_says_what_to_do(world: World) -
 
 
 async def test_now_leaves_no_time_to_undo(world: World) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     token = world.token(ann)
 
     summary = await world.ask("revoke", ann, at_once=True)
@@ -113,13 +106,13 @@ async def test_now_leaves_no_time_to_undo(world: World) -> None:
 
 async def test_without_a_grace_every_revocation_is_at_once(world: World) -> None:
     world.set(tokens__grace="0")
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
 
     assert (await world.ask("revoke", ann)).counts == {"revoked": 1}
 
 
 async def test_now_ends_what_is_disabled_already_and_again_changes_nothing(world: World) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     token = world.token(ann)
     await world.ask("revoke", ann)
 
@@ -135,7 +128,7 @@ async def test_now_ends_what_is_disabled_already_and_again_changes_nothing(world
 
 
 async def test_a_token_that_is_gone_already_counts_as_revoked(world: World) -> None:
-    ann, bo = await synced(world, "ann@x.test", "bo@x.test")
+    ann, bo = await world.synced("ann@x.test", "bo@x.test")
     world.server.state.remove_token(world.token(ann))
     world.server.state.remove_token(world.token(bo))
     world.sql("UPDATE mmconsole_tokens SET token_id = NULL WHERE user_id = ?", bo)
@@ -151,7 +144,7 @@ async def test_a_token_that_is_gone_already_counts_as_revoked(world: World) -> N
 
 @pytest.mark.parametrize("act", ["generate", "repair"])
 async def test_an_operator_ends_the_withholding_by_asking_for_a_token(world: World, act: str) -> None:
-    ann, bo = await synced(world, "ann@x.test", "bo@x.test")
+    ann, bo = await world.synced("ann@x.test", "bo@x.test")
     old = world.token(ann)
     await world.ask("revoke", ann)
     await world.ask("revoke", bo, at_once=True)
@@ -167,7 +160,7 @@ async def test_an_operator_ends_the_withholding_by_asking_for_a_token(world: Wor
 
 
 async def test_undo_of_a_job_takes_back_what_that_job_did(world: World) -> None:
-    ann, bo, cy = await synced(world, "ann@x.test", "bo@x.test", "cy@x.test")
+    ann, bo, cy = await world.synced("ann@x.test", "bo@x.test", "cy@x.test")
     first = await world.ask("revoke", ann, bo)
     await world.ask("revoke", cy)
 
@@ -179,7 +172,7 @@ async def test_undo_of_a_job_takes_back_what_that_job_did(world: World) -> None:
 
 
 async def test_a_token_revoked_by_somebody_meanwhile_cannot_be_undone(world: World) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     await world.ask("revoke", ann)
     world.server.state.remove_token(world.token(ann))
 
@@ -193,7 +186,7 @@ async def test_a_token_revoked_by_somebody_meanwhile_cannot_be_undone(world: Wor
 
 async def test_the_guard_counts_revocations_over_a_day_and_lets_the_exact_number_pass(world: World) -> None:
     world.set(guard__removals=2, guard__percent=0)
-    ann, bo, cy, di = await synced(world, "ann@x.test", "bo@x.test", "cy@x.test", "di@x.test")
+    ann, bo, cy, di = await world.synced("ann@x.test", "bo@x.test", "cy@x.test", "di@x.test")
     await world.ask("revoke", ann, bo)
 
     with pytest.raises(GuardTripped):
@@ -207,7 +200,7 @@ async def test_the_guard_counts_revocations_over_a_day_and_lets_the_exact_number
 
 
 async def test_a_server_that_goes_away_leaves_a_note_that_the_next_run_obeys(world: World) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     token = world.token(ann)
     world.server.faults.add(Fault("status", "POST", "/users/tokens/disable", status=500, times=10))
 
@@ -224,7 +217,7 @@ async def test_a_server_that_goes_away_leaves_a_note_that_the_next_run_obeys(wor
 
 async def test_a_server_that_keeps_a_revoked_token_is_not_believed(world: World, monkeypatch: MonkeyPatch) -> None:
     """It says OK and does nothing, as a node of a cluster may seem to for a while."""
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     token = world.token(ann)
 
     with monkeypatch.context() as patch:
@@ -241,7 +234,7 @@ async def test_a_server_that_keeps_a_revoked_token_is_not_believed(world: World,
 
 
 async def test_an_administrators_token_can_be_revoked_though_none_may_be_made(world: World) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     token = world.token(ann)
     world.server.change(world.server.account("ann@x.test"), roles="system_user system_admin")
     await world.sync(full=True)
@@ -252,7 +245,7 @@ async def test_an_administrators_token_can_be_revoked_though_none_may_be_made(wo
 
 
 async def test_a_check_within_the_time_to_undo_does_not_call_it_disabled_by_somebody(world: World) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     await world.ask("revoke", ann)
 
     async with world.core() as core:
@@ -262,7 +255,7 @@ async def test_a_check_within_the_time_to_undo_does_not_call_it_disabled_by_some
 
 
 async def test_where_several_tokens_fit_revoke_refuses_and_lists_them(world: World) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     account, token = world.server.account("ann@x.test"), world.token(ann)
     other = world.server.state.add_token(account, "by hand")
     world.sql("UPDATE mmconsole_tokens SET token_id = NULL")
@@ -289,7 +282,7 @@ async def test_a_refused_token_without_a_known_id_is_not_called_gone_while_it_ma
     world: World, spoil: Callable[[World, Any, Token], None]
 ) -> None:
     """The server refuses it with the same answer as one that is gone."""
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     token, stored = world.token(ann), world.row(ann)["mattermost_token"]
     world.sql("UPDATE mmconsole_tokens SET token_id = NULL, health = 'unknown'")
     spoil(world, world.server.account("ann@x.test"), token)
@@ -308,7 +301,7 @@ async def test_a_refused_token_without_a_known_id_is_not_called_gone_while_it_ma
 
 
 async def test_undo_enables_no_token_of_an_account_that_became_privileged(world: World) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     token = world.token(ann)
     await world.ask("revoke", ann)
     world.server.change(world.server.account("ann@x.test"), roles="system_user system_admin")
@@ -324,7 +317,7 @@ async def test_undo_enables_no_token_of_an_account_that_became_privileged(world:
 
 @pytest.mark.parametrize("checked", [True, False], ids=["as we know", "behind our back"])
 async def test_undo_leaves_a_token_disabled_that_was_so_before(world: World, *, checked: bool) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     token = world.token(ann)
     world.server.disable(token)
     if checked:
@@ -344,7 +337,7 @@ async def test_undo_leaves_a_token_disabled_that_was_so_before(world: World, *, 
 
 
 async def test_a_token_that_was_disabled_before_is_revoked_in_time_like_any_other(world: World) -> None:
-    ann, bo = await synced(world, "ann@x.test", "bo@x.test")
+    ann, bo = await world.synced("ann@x.test", "bo@x.test")
     first, second = world.token(ann), world.token(bo)
     world.server.disable(first)
     world.server.disable(second)
@@ -363,7 +356,7 @@ async def test_a_token_that_was_disabled_before_is_revoked_in_time_like_any_othe
 
 
 async def test_a_token_that_was_disabled_before_and_is_gone_cannot_be_undone(world: World) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     world.server.disable(world.token(ann))
     await world.ask("revoke", ann)
     world.server.state.remove_token(world.token(ann))
@@ -388,7 +381,7 @@ async def test_a_token_that_was_disabled_before_and_is_gone_cannot_be_undone(wor
 async def test_an_undo_that_a_crash_broke_off_asks_about_the_account_too(
     world: World, bar: Callable[[World, Any], None], *, enabled: bool
 ) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     token = world.token(ann)
     await world.ask("revoke", ann)
     world.sql("UPDATE mmconsole_intents SET kind = 'enable'")
@@ -408,7 +401,7 @@ async def test_an_undo_that_a_crash_broke_off_asks_about_the_account_too(
 async def test_revocations_whose_time_is_over_end_side_by_side_but_not_all_at_once(
     world: World, monkeypatch: MonkeyPatch
 ) -> None:
-    ids = await synced(world, *(f"p{number}@x.test" for number in range(30)))
+    ids = await world.synced(*(f"p{number}@x.test" for number in range(30)))
     world.set(guard__removals=100)
     await world.ask("revoke", *ids)
     world.later(GRACE + 5)
@@ -431,7 +424,7 @@ async def test_revocations_whose_time_is_over_end_side_by_side_but_not_all_at_on
 
 async def test_notes_of_one_user_are_ended_one_after_another(world: World) -> None:
     """The token that an earlier run made is revoked before the one it was to replace."""
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     account, stored = world.server.account("ann@x.test"), world.token(ann)
     made = world.server.state.add_token(account, "mmconsole:v1:x:1:op")
     for operation, kind, description, opened_at in (
@@ -452,7 +445,7 @@ async def test_notes_of_one_user_are_ended_one_after_another(world: World) -> No
 
 
 async def test_every_change_has_its_row_in_the_log(world: World) -> None:
-    (ann,) = await synced(world, "ann@x.test")
+    (ann,) = await world.synced("ann@x.test")
     first = await world.ask("revoke", ann)
     await world.ask("undo", ann)
     await world.ask("revoke", ann, at_once=True)

@@ -13,20 +13,16 @@ if TYPE_CHECKING:
     from tests.conftest import World
     from tests.faults.services.conftest import Killer
 
-    from mmconsole.simulator.entities import Channel as ServerChannel
 
 PROJECT = ProjectId("1")
 
 
-def made_in(world: World) -> dict[str, ServerChannel]:
-    ordinary = {"town-square", "off-topic"}
-    return {one.name: one for one in world.server.state.channels.values() if one.name not in ordinary}
-
-
 def assert_linked_once(world: World, name: str = "bridge") -> None:
     """One channel, known as the project's, told once, and nothing left open."""
-    assert list(made_in(world)) == [name]
-    assert world.sql("SELECT project_id, channel_id FROM mmconsole_projects") == [(PROJECT, made_in(world)[name].id)]
+    assert list(world.server.made_channels) == [name]
+    assert world.sql("SELECT project_id, channel_id FROM mmconsole_projects") == [
+        (PROJECT, world.server.made_channels[name].id)
+    ]
     assert world.sql("SELECT COUNT(*) FROM mmconsole_activity WHERE verb = 'channel created'") == [(1,)]
     assert world.sql("SELECT * FROM mmconsole_intents") == []
 
@@ -55,7 +51,7 @@ async def test_killed_at_any_step_recover_links_what_was_made(killer: Killer, ne
         await world.recover()
         assert world.sql("SELECT * FROM mmconsole_intents") == []
         links = [row[0] for row in world.sql("SELECT channel_id FROM mmconsole_projects")]
-        assert links == [channel.id for channel in made_in(world).values()]
+        assert links == [channel.id for channel in world.server.made_channels.values()]
         async with world.core() as core:
             await core.channels.create_for_project(PROJECT)
         assert_linked_once(world)
@@ -72,14 +68,14 @@ async def test_killed_under_a_numbered_name_there_is_still_one_channel(
             for name in ("Bridge", "Bridge 2"):
                 await core.channels.create(name)
         for name in ("bridge", "bridge-2"):
-            made_in(world)[name].purpose = "somebody else's"
+            world.server.made_channels[name].purpose = "somebody else's"
         return []
 
     async def is_asked_for_again(world: World, _ids: list[str]) -> None:
         async with world.core() as core:
             await core.channels.create_for_project(PROJECT)
-        assert list(made_in(world)) == ["bridge", "bridge-2", "bridge-3"]
-        assert world.sql("SELECT channel_id FROM mmconsole_projects") == [(made_in(world)["bridge-3"].id,)]
+        assert list(world.server.made_channels) == ["bridge", "bridge-2", "bridge-3"]
+        assert world.sql("SELECT channel_id FROM mmconsole_projects") == [(world.server.made_channels["bridge-3"].id,)]
         assert world.sql("SELECT * FROM mmconsole_intents") == []
 
     await killer.at_every_step(
@@ -99,7 +95,7 @@ async def test_killed_while_it_archives_the_next_call_does_and_the_project_can_c
     async def is_archived_and_restored(world: World, _ids: list[str]) -> None:
         async with world.core() as core:
             await core.channels.archive_for_project(PROJECT)
-            assert made_in(world)["bridge"].delete_at
+            assert world.server.made_channels["bridge"].delete_at
             jobs = world.sql("SELECT state FROM mmconsole_jobs WHERE state NOT IN ('done', 'failed')")
             assert jobs == [], "a job is still open"
             assert world.sql("SELECT SUM(removals) >= 1 FROM mmconsole_job_items") == [(1,)]
@@ -125,7 +121,7 @@ async def test_killed_while_it_restores_the_next_call_does(killer: Killer, new_w
     async def is_restored(world: World, _ids: list[str]) -> None:
         async with world.core() as core:
             await core.channels.create_for_project(PROJECT)
-            assert not made_in(world)["bridge"].delete_at
+            assert not world.server.made_channels["bridge"].delete_at
             await core.channels.archive_for_project(PROJECT)
             assert (await core.channels.create_for_project(PROJECT)).did is Did.RESTORED
         assert_linked_once(world)
@@ -147,7 +143,7 @@ async def test_killed_while_users_are_added_the_next_job_does_the_rest(
         async with world.core() as core:
             added = await core.channels.add_users("bridge", ids)
         assert {result.outcome for result in added.results} <= {Outcome.ADDED, Outcome.THERE}
-        assert len(made_in(world)["bridge"].members) == 3
+        assert len(world.server.made_channels["bridge"].members) == 3
         assert world.sql("SELECT 1 FROM mmconsole_jobs WHERE state IN ('planned', 'running', 'paused')") == []
 
     await killer.at_every_step(new_world, a_channel_and_users, everybody_is_in, act=("add_users", "bridge", ["1", "2"]))

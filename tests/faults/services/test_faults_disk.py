@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import World
 
+    from mmconsole.domain.users import UserId
+
 ROOM = 8 * 1024 * 1024
 
 
@@ -67,6 +69,19 @@ class Filler:
         self._file.unlink()
 
 
+async def nothing_is_lost(world: World, ids: list[UserId]) -> None:
+    """After a first sync that was broken off."""
+    world.end_leases()
+    await world.recover()
+    known = {record["token_id"] for record in world.records()}
+    assert {token.id for token in world.server.marked} <= known, "a live token that nobody stores"
+    world.later(400)
+    await world.recover()
+    await world.sync(full=True)
+    world.assert_in_step(*ids)
+    assert len(world.server.people) == len(ids), "nobody has two accounts"
+
+
 @pytest.mark.parametrize("room", [0, 64 * 1024, 192 * 1024, 448 * 1024])
 async def test_a_disk_that_fills_up_ends_a_sync_and_loses_nothing(world: World, disk: Path, room: int) -> None:
     ids = [world.add(f"p{number}@x.test", verified=True) for number in range(60)]
@@ -82,15 +97,7 @@ async def test_a_disk_that_fills_up_ends_a_sync_and_loses_nothing(world: World, 
     made = len(world.server.marked)
     assert made < 60
     filler.go()
-    world.end_leases()
-    await world.recover()
-    known = {record["token_id"] for record in world.records()}
-    assert {token.id for token in world.server.marked} <= known, "a live token that nobody stores"
-    world.later(400)
-    await world.recover()
-    await world.sync(full=True)
-    world.assert_in_step(*ids)
-    assert len(world.server.people) == 60, "nobody has two accounts"
+    await nothing_is_lost(world, ids)
 
 
 @pytest.mark.parametrize("act", ["rotate", "revoke"])

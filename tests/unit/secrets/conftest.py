@@ -1,5 +1,6 @@
 """Settings and known secrets for the tests of the secrets room."""
 
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -8,11 +9,12 @@ from typing import Any
 import pytest
 
 from mmconsole.config import Settings, Values
+from mmconsole.secrets.keyring import KeyringEntry
 
 SERVER = "https://chat.example.org"
 Silence = Callable[[BaseException, str], None]
-
 Select = Callable[[str], None]
+"""Chooses a back end of the keyring by its name."""
 
 
 @pytest.fixture
@@ -56,6 +58,18 @@ def _assert_silent(fault: BaseException, secret: str) -> None:
         said += repr(getattr(seen, "object", "")) + repr(getattr(seen, "doc", ""))
         seen = seen.__cause__ or seen.__context__
     assert not any(part in said for part in parts_of(secret))
+
+
+def entry(*, seconds: float = 20) -> KeyringEntry:
+    """Where the administrator's token would be kept."""
+    return KeyringEntry("default.admin-token", key="admin_token.source", seconds=seconds)
+
+
+def wait_for(happened: Callable[[], bool], *, seconds: float = 20) -> bool:
+    end = time.monotonic() + seconds
+    while not (done := happened()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return done
 
 
 # ── back ends of the keyring ─────────────────────────────────────────────────────────────────────

@@ -2,33 +2,20 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.unit.secrets.conftest import Select, entry, wait_for
 
 from mmconsole.config import Settings
 from mmconsole.domain.secrets import Secret
 from mmconsole.errors import KeyringSlow, KeyringUnavailable, SecretError
 from mmconsole.secrets import admin_token, seal_keys
-from mmconsole.secrets.keyring import KeyringEntry
 
 TEXT = "k3yq9jc9ab8kzfm1jd6m7w5ype"
 Silence = Callable[[BaseException, str], None]
-Select = Callable[[str], None]
-
-
-def entry(*, seconds: float = 20) -> KeyringEntry:
-    return KeyringEntry("default.admin-token", key="admin_token.source", seconds=seconds)
-
-
-def wait_for(happened: Callable[[], bool], *, seconds: float = 20) -> bool:
-    end = time.monotonic() + seconds
-    while not (done := happened()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return done
 
 
 def test_what_was_stored_is_read_and_deleted(select: Select) -> None:

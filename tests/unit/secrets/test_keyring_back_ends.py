@@ -1,22 +1,16 @@
 """Which back ends of the keyring are asked, and which are refused."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.unit.secrets.conftest import Select, entry
 
 from mmconsole.domain.secrets import Secret
 from mmconsole.errors import KeyringUnavailable, KeyringUnsafe
-from mmconsole.secrets.keyring import KeyringEntry
 from mmconsole.secrets.keyring_child import NoBackEnd, UnsafeBackEnd, chosen
 
 TEXT = "k3yq9jc9ab8kzfm1jd6m7w5ype"
-Select = Callable[[str], None]
-
-
-def entry(*, seconds: float = 20) -> KeyringEntry:
-    return KeyringEntry("default.admin-token", key="admin_token.source", seconds=seconds)
 
 
 def test_a_back_end_that_does_not_give_back_what_was_stored_is_noticed(select: Select) -> None:

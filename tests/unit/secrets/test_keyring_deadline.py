@@ -11,17 +11,12 @@ from socket import AF_UNIX, socket
 from types import SimpleNamespace
 
 import pytest
+from tests.unit.secrets.conftest import Select, entry, wait_for
 
 from mmconsole.config import Settings
 from mmconsole.errors import KeyringSlow, KeyringUnavailable
 from mmconsole.secrets import admin_token, seal_keys
 from mmconsole.secrets.keyring import KeyringEntry
-
-Select = Callable[[str], None]
-
-
-def entry(*, seconds: float = 20) -> KeyringEntry:
-    return KeyringEntry("default.admin-token", key="admin_token.source", seconds=seconds)
 
 
 def is_running(pid: int) -> bool:
@@ -29,13 +24,6 @@ def is_running(pid: int) -> bool:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def wait_for(happened: Callable[[], bool], *, seconds: float = 20) -> bool:
-    end = time.monotonic() + seconds
-    while not (done := happened()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return done
 
 
 @pytest.mark.parametrize("key", ["admin_token.source", "seal.source"])
