@@ -173,8 +173,7 @@ def do_reload(console):
     raise ValueError(secret)
 
 Console.do_reload = do_reload
-run.main.__globals__["sys"].argv = ["mmconsole"]
-run.main()
+raise SystemExit(run.run([]))
 """
 
 

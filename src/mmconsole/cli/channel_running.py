@@ -2,17 +2,16 @@
 
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from mmconsole.cli import output
 from mmconsole.cli.channel_summary import Ending
 from mmconsole.cli.loop import Interrupts
-from mmconsole.cli.progress import Watch, watch
+from mmconsole.cli.progress import Watch
 from mmconsole.cli.summary import named
-from mmconsole.cli.syncing import UnderWay, asked, pace_of, patiently
+from mmconsole.cli.under_way import UnderWay, asked, pace_of, patiently, under_way
 from mmconsole.core import Core
 from mmconsole.domain.channels import ChannelChange, Did, ProjectId
 from mmconsole.domain.filters import Filter, Order
@@ -58,12 +57,12 @@ async def add(core: Core, addition: Addition, signals: Interrupts, how: How, *, 
     names = await _names(core, addition)
     begun = time.monotonic()
     workers = users_at_once(core.settings.values.mattermost.max_concurrency)
-    async with _shown(core, signals, of="user", workers=workers) as (progress, shown):
+    with under_way(signals, workers=workers, pace=pace_of(core)) as progress:
 
         async def confirm(added: Added) -> bool:
             who = output.amount(added.planned, "user")
             question = f"{who} will be added to {added.channel.address}, with a message there for each."
-            return not listed or how.yes or await _agreed(question, shown)
+            return not listed or how.yes or await _agreed(question, progress.shown)
 
         async def run(waiting: bool) -> Added:  # noqa: FBT001 - as `patiently` calls it
             return await core.channels.add_users(
@@ -76,7 +75,7 @@ async def add(core: Core, addition: Addition, signals: Interrupts, how: How, *, 
                 stop=signals.stop,
             )
 
-        added = await patiently(run, shown, wait=how.wait)
+        added = await patiently(run, progress.shown, wait=how.wait)
     return Ending(added, time.monotonic() - begun, interrupted=signals.count > 0)
 
 
@@ -91,52 +90,42 @@ async def _names(core: Core, addition: Addition) -> Sequence[str]:
 
 async def archive(core: Core, names: Sequence[str], signals: Interrupts, how: How) -> Ending[ChannelRun]:
     begun = time.monotonic()
-    async with _shown(core, signals, of="channel", workers=1) as (progress, shown):
-        watched = _watched(progress, shown, signals, yes=how.yes)
+    with under_way(signals, workers=1, pace=pace_of(core), of="channel") as progress:
+        watched = _watched(progress, signals, yes=how.yes)
         run = await core.channels.archive_all(names, allow_removals=how.allow_removals, watched=watched)
     return Ending(run, time.monotonic() - begun, interrupted=signals.count > 0)
 
 
 async def archive_for_project(core: Core, project_id: str, signals: Interrupts, how: How) -> ChannelChange | None:
-    async with _shown(core, signals, of="channel", workers=1) as (_, shown):
-        if not (how.yes or await _agreed(f"The channel of the project {project_id} {_WILL_BE_ARCHIVED}", shown)):
+    with under_way(signals, workers=1, pace=pace_of(core), of="channel") as progress:
+        if not (
+            how.yes or await _agreed(f"The channel of the project {project_id} {_WILL_BE_ARCHIVED}", progress.shown)
+        ):
             raise Declined
         return await core.channels.archive_for_project(ProjectId(project_id), allow_removals=how.allow_removals)
 
 
 async def follow_projects(core: Core, signals: Interrupts, how: How, *, archived: bool) -> Ending[ChannelRun]:
     begun = time.monotonic()
-    async with _shown(core, signals, of="project", workers=1) as (progress, shown):
-        watched = _watched(progress, shown, signals, yes=how.yes)
+    with under_way(signals, workers=1, pace=pace_of(core), of="project") as progress:
+        watched = _watched(progress, signals, yes=how.yes)
 
         async def run(waiting: bool) -> ChannelRun:  # noqa: FBT001 - as `patiently` calls it
             return await core.channels.follow_projects(
                 archived=archived, allow_removals=how.allow_removals, wait=waiting, watched=watched
             )
 
-        done = await patiently(run, shown, wait=how.wait)
+        done = await patiently(run, progress.shown, wait=how.wait)
     return Ending(done, time.monotonic() - begun, interrupted=signals.count > 0)
 
 
 # ── watching and asking ──────────────────────────────────────────────────────────────────────────
 
 
-@asynccontextmanager
-async def _shown(core: Core, signals: Interrupts, *, of: str, workers: int) -> AsyncIterator[tuple[UnderWay, Watch]]:
-    """Progress for as long as something runs, and signals that know what they stop."""
-    shown = watch(pace_of(core), of=of)
-    signals.say, signals.of = shown.say, of
-    try:
-        yield UnderWay(shown, signals, workers=workers), shown
-    finally:
-        shown.rest()
-        signals.under_way, signals.say = None, output.note
-
-
-def _watched(progress: UnderWay, shown: Watch, signals: Interrupts, *, yes: bool) -> Watched:
+def _watched(progress: UnderWay, signals: Interrupts, *, yes: bool) -> Watched:
     async def confirm(run: ChannelRun) -> bool:
         addresses = [plan.address for plan in run.planned if plan.did is Did.ARCHIVED]
-        return yes or await _agreed(f"{named(addresses, of='channel')} {_WILL_BE_ARCHIVED}", shown)
+        return yes or await _agreed(f"{named(addresses, of='channel')} {_WILL_BE_ARCHIVED}", progress.shown)
 
     return Watched(confirm, progress, signals.stop)
 

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from mmconsole.cli import output
 from mmconsole.cli.loop import Interrupts
-from mmconsole.cli.progress import watch
-from mmconsole.cli.syncing import UnderWay, pace_of
+from mmconsole.cli.under_way import pace_of, under_way
 from mmconsole.core import Core
 from mmconsole.domain.checks import cure_of, is_broken
 from mmconsole.domain.health import GRAVEST_FIRST, STATUSES
@@ -37,15 +36,9 @@ class Ending:
 
 async def check(core: Core, request: CheckRequest, signals: Interrupts) -> Ending:
     """Run a check to its end, or to where a signal stopped it. Raises what `Checks.run` raises."""
-    shown = watch(pace_of(core))
-    signals.say = shown.say
-    under_way = UnderWay(shown, signals, workers=core.settings.values.mattermost.max_concurrency)
-    begun = time.monotonic()
-    try:
-        summary = await core.checks.run(request, progress=under_way, stop=signals.stop)
-    finally:
-        shown.rest()
-        signals.under_way, signals.say = None, output.note
+    begun, workers = time.monotonic(), core.settings.values.mattermost.max_concurrency
+    with under_way(signals, workers=workers, pace=pace_of(core)) as progress:
+        summary = await core.checks.run(request, progress=progress, stop=signals.stop)
     return Ending(summary, request.deep, time.monotonic() - begun, interrupted=signals.count > 0)
 
 

@@ -143,7 +143,7 @@ def remove(
     async def work(core: "Core", _: "Interrupts") -> int:
         ids = await core.users.resolve(tuple(users))
         if not yes and output.is_terminal(sys.stdin):
-            from mmconsole.cli.syncing import asked  # noqa: PLC0415 - it imports the whole way of a sync
+            from mmconsole.cli.under_way import asked  # noqa: PLC0415 - it imports the core
 
             if not await asked(f"Remove {output.amount(len(ids), 'user')}? [y/N] "):
                 raise Declined

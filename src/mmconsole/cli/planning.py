@@ -11,7 +11,8 @@ from mmconsole.cli import output
 from mmconsole.cli.loop import Interrupts
 from mmconsole.cli.progress import watch
 from mmconsole.cli.summary import Ending, forecast_lines, show_obstacles, show_plan
-from mmconsole.cli.syncing import SHOWN_OF_EACH, Notes, pace_of, watched
+from mmconsole.cli.syncing import SHOWN_OF_EACH, Notes, watched
+from mmconsole.cli.under_way import pace_of
 from mmconsole.core import Core
 from mmconsole.domain.forecast import Forecast
 from mmconsole.domain.plans import Kind

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from mmconsole.cli import output
 from mmconsole.cli.summary import recovered_lines
-from mmconsole.cli.syncing import asked
+from mmconsole.cli.under_way import asked
 from mmconsole.core import Core
 from mmconsole.domain.tokens import Token
 from mmconsole.services.recovery import Recovered

@@ -5,8 +5,7 @@ from typing import Any, Final, TypeVar
 
 from mmconsole.cli import output
 from mmconsole.cli.loop import Interrupts
-from mmconsole.cli.progress import watch
-from mmconsole.cli.syncing import UnderWay
+from mmconsole.cli.under_way import under_way
 from mmconsole.core import Core
 from mmconsole.errors import Interrupted
 from mmconsole.secrets.forms import Form
@@ -118,10 +117,5 @@ def _counts(done: Rewritten) -> Mapping[str, Any]:
 
 async def _watched(signals: Interrupts, work: Callable[[Progress], Awaitable[T]]) -> tuple[T, bool]:
     """What came of it, and whether a signal, or somebody in the database, ended it."""
-    shown = watch()
-    signals.say = shown.say
-    try:
-        return await work(UnderWay(shown, signals, workers=AT_ONCE)), signals.stop.is_set()
-    finally:
-        shown.rest()
-        signals.under_way, signals.say = None, output.note
+    with under_way(signals, workers=AT_ONCE) as progress:
+        return await work(progress), signals.stop.is_set()

@@ -44,11 +44,6 @@ def run_core(context: "typer.Context", work: "Callable[[Core, Interrupts], Corou
     return loop.run_core(settings, work)
 
 
-def main() -> None:
-    """The console script."""
-    sys.exit(run(sys.argv[1:]))
-
-
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; without a word of it, the console. Returns the exit code; only a mistake in here raises."""
     options = Given()

@@ -1,12 +1,11 @@
 """A sync as the command line runs it: watched, asked about, and stopped by signals."""
 
-import asyncio
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from mmconsole.cli import output
 from mmconsole.cli.loop import Interrupts
@@ -19,10 +18,9 @@ from mmconsole.cli.summary import (
     show_obstacles,
     show_plan,
 )
+from mmconsole.cli.under_way import asked, pace_of, patiently, under_way
 from mmconsole.core import Core
 from mmconsole.domain.plans import Kind
-from mmconsole.errors import Busy, Interrupted
-from mmconsole.mattermost import Pace
 from mmconsole.services.applying import Watching
 from mmconsole.services.jobs import users_at_once
 from mmconsole.services.look import Planned
@@ -31,7 +29,6 @@ from mmconsole.services.summary import Confirm, Summary, SyncRequest
 
 T = TypeVar("T")
 
-_WAITED_FOR: Final = frozenset({"applying", "adding", "checking", "rewriting"})
 SHOWN_OF_EACH: Final = 10
 """Users of each kind of step that a dry run names."""
 
@@ -88,32 +85,6 @@ async def show_planned(core: Core, ask: Callable[[Notes], Awaitable[Summary]], *
 # ── applying ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class UnderWay:
-    """Passes on how far something is, and knows how many users are under way."""
-
-    def __init__(self, shown: Watch, signals: Interrupts, *, workers: int) -> None:
-        self._shown = shown
-        self._signals = signals
-        self._workers = workers
-        self._left = 0
-
-    def stage(self, name: str, total: int | None) -> None:
-        self._left = total or 0
-        # While all is only read or compared there is nothing that a signal should wait for.
-        self._signals.under_way = self._under_way if name in _WAITED_FOR else None
-        self._shown.stage(name, total)
-
-    def advance(self, done: int = 1) -> None:
-        self._left -= done
-        self._shown.advance(done)
-
-    def planned(self, planned: Planned) -> None:
-        self._shown.planned(planned)
-
-    def _under_way(self) -> int:
-        return min(self._workers, self._left)
-
-
 async def apply(core: Core, request: SyncRequest, signals: Interrupts, *, yes: bool, wait: bool) -> Ending:
     """Run a sync to its end, or to where a signal stopped it. Raises what `Sync.run` raises, and Interrupted."""
 
@@ -139,37 +110,11 @@ async def watched(
     core: Core, run: Callable[[bool, Watching], Awaitable[Summary]], signals: Interrupts, *, yes: bool, wait: bool
 ) -> Ending:
     """Run what applies a plan: shown, asked about, and stopped by signals. `run` is told whether to wait for others."""
-    shown = watch(pace_of(core))
-    signals.say = shown.say
-    under_way = UnderWay(shown, signals, workers=users_at_once(core.settings.values.mattermost.max_concurrency))
-    begun = time.monotonic()
-    watching = Watching(asking(shown, yes=yes), under_way, signals.stop)
-    try:
-        summary = await patiently(lambda waiting: run(waiting, watching), shown, wait=wait)
-    finally:
-        shown.rest()
-        signals.under_way, signals.say = None, output.note
+    begun, workers = time.monotonic(), users_at_once(core.settings.values.mattermost.max_concurrency)
+    with under_way(signals, workers=workers, pace=pace_of(core)) as progress:
+        watching = Watching(asking(progress.shown, yes=yes), progress, signals.stop)
+        summary = await patiently(lambda waiting: run(waiting, watching), progress.shown, wait=wait)
     return Ending(summary, seconds=time.monotonic() - begun, interrupted=signals.count > 0)
-
-
-async def patiently(run: Callable[[bool], Awaitable[T]], shown: Watch, *, wait: bool) -> T:
-    """Run something that can wait for another run, and say whom it waits for, if it has to."""
-    try:
-        return await run(False)
-    except Busy as busy:
-        if not wait:
-            raise
-        shown.say(f"{output.visible(str(busy).partition('. ')[0])}; waiting for its end.")
-    return await run(True)
-
-
-def pace_of(core: Core) -> Callable[[], Awaitable[Pace]]:
-    """How a bar learns what the server asks for."""
-
-    async def pace() -> Pace:
-        return (await core.server.client()).pace
-
-    return pace
 
 
 # ── asking ───────────────────────────────────────────────────────────────────────────────────────
@@ -194,26 +139,3 @@ def asking(shown: Watch, *, yes: bool) -> Confirm:
         return await asked("Go on? [y/N] ")
 
     return confirm
-
-
-async def asked(question: str) -> bool:
-    """Ask yes or no, and wait for a line without holding up the loop, which renews the lease meanwhile."""
-    sys.stderr.write(question)
-    sys.stderr.flush()
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[str] = loop.create_future()
-    loop.add_reader(sys.stdin.fileno(), _take_line, answer)
-    try:
-        return (await answer).strip().lower() in {"y", "yes"}
-    except asyncio.CancelledError:
-        # As an error of ours it lets the service drop the job that was about to run.
-        output.note("")
-        raise Interrupted from None
-    finally:
-        loop.remove_reader(sys.stdin.fileno())
-
-
-def _take_line(answer: "asyncio.Future[Any]") -> None:
-    line = sys.stdin.readline()
-    if not answer.done():
-        answer.set_result(line)
