@@ -15,7 +15,7 @@ from mmconsole.domain.token_plans import Act
 from mmconsole.domain.tokens import Health, TokenRecord
 from mmconsole.secrets import seal_keys
 from mmconsole.services.summary import SyncRequest
-from mmconsole.services.token_life import TokenRequest
+from mmconsole.services.tokens.tokens import TokenRequest
 
 
 async def beside_peers(count: int, turns: int, *, latency: float = 0.0, brief: bool = False) -> list[Figure]:

@@ -32,7 +32,7 @@ from mmconsole.secrets import laravel_keys, seal_keys
 from mmconsole.secrets.ciphers import Vault
 from mmconsole.secrets.forms import Form, form_of
 from mmconsole.services.summary import Summary, SyncRequest
-from mmconsole.services.token_life import TokenRequest
+from mmconsole.services.tokens.tokens import TokenRequest
 from mmconsole.simulator import Fault, Simulator, SimulatorOptions, serve
 from mmconsole.simulator.entities import Channel as ServerChannel
 from mmconsole.simulator.entities import Team

@@ -24,14 +24,13 @@ if TYPE_CHECKING:
     from mmconsole.services.channels.channels import Channels
     from mmconsole.services.checks.checks import Checks
     from mmconsole.services.crew import Crew
-    from mmconsole.services.fingerprints import Fingerprints
     from mmconsole.services.job_desk import JobDesk
     from mmconsole.services.magic_links import MagicLinks
     from mmconsole.services.observer import Observer
     from mmconsole.services.overview import Overview
     from mmconsole.services.own_users import OwnUsers
     from mmconsole.services.planning import Planning
-    from mmconsole.services.plans import Plans
+    from mmconsole.services.plans.plans import Plans
     from mmconsole.services.readiness import Readiness
     from mmconsole.services.restorage import Restorage
     from mmconsole.services.resumption import Resumption
@@ -40,9 +39,10 @@ if TYPE_CHECKING:
     from mmconsole.services.standings import Standings
     from mmconsole.services.storage import Storage
     from mmconsole.services.sync import Sync
-    from mmconsole.services.token_life import TokenLife
+    from mmconsole.services.tokens.fingerprints import Fingerprints
+    from mmconsole.services.tokens.tokens import TokenLife
+    from mmconsole.services.tokens.unstored import UnstoredTokens
     from mmconsole.services.turns import Turns
-    from mmconsole.services.unstored_tokens import UnstoredTokens
     from mmconsole.services.users import Users
 
 # Each service is imported by who first asks for it: all of them take ten times what a command needs.
@@ -158,7 +158,7 @@ class Core:
 
     @cached_property
     def tokens(self) -> "TokenLife":
-        from mmconsole.services.token_life import TokenLife
+        from mmconsole.services.tokens.tokens import TokenLife
 
         return TokenLife(
             self.settings,
@@ -186,7 +186,7 @@ class Core:
 
     @cached_property
     def unstored_tokens(self) -> "UnstoredTokens":
-        from mmconsole.services.unstored_tokens import UnstoredTokens
+        from mmconsole.services.tokens.unstored import UnstoredTokens
 
         return UnstoredTokens(
             self.settings, self._database, self.server, applying=self._applying, actor=self._actor, now=_now
@@ -194,7 +194,7 @@ class Core:
 
     @cached_property
     def fingerprints(self) -> "Fingerprints":
-        from mmconsole.services.fingerprints import Fingerprints
+        from mmconsole.services.tokens.fingerprints import Fingerprints
 
         return Fingerprints(self._database, self._storage)
 
@@ -220,7 +220,7 @@ class Core:
 
     @cached_property
     def plans(self) -> "Plans":
-        from mmconsole.services.plans import Plans
+        from mmconsole.services.plans.plans import Plans
 
         return Plans(
             self.settings,

@@ -36,7 +36,7 @@ from mmconsole.mattermost.exchange import Timing
 from mmconsole.secrets import Signing, laravel_keys
 from mmconsole.secrets.jwt import JwtVerifier
 from mmconsole.secrets.laravel import Crypt
-from mmconsole.services.plan_files import FORMAT, PlanFile, PlannedUser
+from mmconsole.services.plans.files import FORMAT, PlanFile, PlannedUser
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

@@ -313,7 +313,7 @@ def test_a_server_that_tells_our_secrets_back_makes_us_repeat_none(lived: Lived)
 
 
 CRASHING = """
-import mmconsole.services.tokens as tokens
+import mmconsole.services.tokens.making as tokens
 async def why_barred(client, secret, account_id):
     held = secret.reveal()
     return {}[held and secret]

@@ -35,7 +35,7 @@ _FOR_WORK: Final = (
     "mmconsole.mattermost.transport",
     "mmconsole.services.channels.channels",
     "mmconsole.services.checks.checks",
-    *(f"mmconsole.services.{name}" for name in ("plans", "sync", "token_life", "resumption")),
+    *(f"mmconsole.services.{name}" for name in ("plans.plans", "resumption", "sync", "tokens.tokens")),
 )
 
 

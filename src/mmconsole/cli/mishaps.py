@@ -13,7 +13,7 @@ from mmconsole.domain.token_plans import Act
 from mmconsole.domain.tokens import Health, TokenRecord
 from mmconsole.services.checks.checks import CheckRequest
 from mmconsole.services.overview import ListedUser
-from mmconsole.services.token_life import TokenRequest
+from mmconsole.services.tokens.tokens import TokenRequest
 from mmconsole.simulator import Simulator
 from mmconsole.simulator.entities import Token
 

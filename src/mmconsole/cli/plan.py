@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mmconsole.cli.loop import Interrupts
     from mmconsole.core import Core
     from mmconsole.services.summary import SyncRequest
-    from mmconsole.services.token_life import TokenRequest
+    from mmconsole.services.tokens.tokens import TokenRequest
 
 SYNC_EXAMPLES: Final = """\b
 Examples:
@@ -153,7 +153,7 @@ def plan_tokens(  # noqa: PLR0913 - one parameter per option
     names, meant = whose(users, listed, wanted, every=all_broken or (aged and not some), way=ways.get(act, ""))
     from mmconsole.domain.filters import parse  # noqa: PLC0415 - help needs no filters
     from mmconsole.domain.token_plans import Act  # noqa: PLC0415
-    from mmconsole.services.token_life import ALL_BROKEN, TokenRequest  # noqa: PLC0415
+    from mmconsole.services.tokens.tokens import ALL_BROKEN, TokenRequest  # noqa: PLC0415
 
     request = TokenRequest(
         Act(act.value),

@@ -17,10 +17,10 @@ from mmconsole.core import Core
 from mmconsole.domain.forecast import Forecast
 from mmconsole.domain.plans import Kind
 from mmconsole.services.applying import Watching
-from mmconsole.services.plan_files import PlanFile, PlannedUser, PlanTotals
+from mmconsole.services.plans.files import PlanFile, PlannedUser, PlanTotals
 from mmconsole.services.resumption import Again
 from mmconsole.services.summary import Summary, SyncRequest
-from mmconsole.services.token_life import TokenRequest
+from mmconsole.services.tokens.tokens import TokenRequest
 
 
 async def write(

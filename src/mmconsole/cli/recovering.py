@@ -10,7 +10,7 @@ from mmconsole.cli.under_way import asked
 from mmconsole.core import Core
 from mmconsole.domain.tokens import Token
 from mmconsole.services.recovery import Recovered
-from mmconsole.services.unstored_tokens import Swept
+from mmconsole.services.tokens.unstored import Swept
 
 _SHOWN = 20
 """Tokens that people are shown; --json has all."""

@@ -212,7 +212,7 @@ def _lines(owners: "Sequence[ListedUser]", revoked: "Summary | None") -> "Iterat
 async def _revoke(core: "Core", owners: "Sequence[ListedUser]") -> "Summary":
     """Without time to undo it: whoever found the string has it still."""
     from mmconsole.domain.token_plans import Act  # noqa: PLC0415 - help needs no plans
-    from mmconsole.services.token_life import TokenRequest  # noqa: PLC0415
+    from mmconsole.services.tokens.tokens import TokenRequest  # noqa: PLC0415
 
     ids = tuple(owner.user.id for owner in owners)
     return await core.tokens.run(TokenRequest(Act.REVOKE, ids, at_once=True))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from mmconsole.domain.filters import Filter
-    from mmconsole.services.token_life import TokenRequest
+    from mmconsole.services.tokens.tokens import TokenRequest
 
 _CODES: Final = """\
 Exit codes: 0 done, 1 failed, 2 usage, 3 some users failed or need a decision, 4 a guard stopped it,
@@ -97,7 +97,7 @@ def generate(  # noqa: PLR0913 - one parameter per option
     """Make tokens for users who have none that works."""
     names, meant = whose(users, listed, wanted)
     from mmconsole.domain.token_plans import Act  # noqa: PLC0415 - help needs no plans
-    from mmconsole.services.token_life import TokenRequest  # noqa: PLC0415
+    from mmconsole.services.tokens.tokens import TokenRequest  # noqa: PLC0415
 
     request = TokenRequest(Act.GENERATE, names, meant, force=force)
     _perform(context, request, dry_run=dry_run, wait=wait, yes=yes, exit_code=exit_code, json=json)
@@ -121,7 +121,7 @@ def repair(  # noqa: PLR0913 - one parameter per option
     names, meant = whose(users, listed, wanted, every=all_broken, way="--all-broken")
     from mmconsole.domain.filters import parse  # noqa: PLC0415 - help needs no filters
     from mmconsole.domain.token_plans import Act  # noqa: PLC0415
-    from mmconsole.services.token_life import ALL_BROKEN, TokenRequest  # noqa: PLC0415
+    from mmconsole.services.tokens.tokens import ALL_BROKEN, TokenRequest  # noqa: PLC0415
 
     request = TokenRequest(Act.REPAIR, names, parse(ALL_BROKEN) if all_broken else meant, force=force)
     _perform(context, request, dry_run=dry_run, wait=wait, yes=yes, exit_code=exit_code, json=json)
@@ -150,7 +150,7 @@ def rotate(  # noqa: PLR0913 - one parameter per option
     some = bool(users or listed or wanted is not None)
     names, meant = whose(users, listed, wanted, every=limits and not some, way="--older-than, --expiring-within")
     from mmconsole.domain.token_plans import Act  # noqa: PLC0415 - help needs no plans
-    from mmconsole.services.token_life import TokenRequest  # noqa: PLC0415
+    from mmconsole.services.tokens.tokens import TokenRequest  # noqa: PLC0415
 
     request = TokenRequest(
         Act.ROTATE,
@@ -180,7 +180,7 @@ def revoke(  # noqa: PLR0913 - one parameter per option
     """Revoke tokens; for some minutes it can be undone."""
     names, meant = whose(users, listed, wanted)
     from mmconsole.domain.token_plans import Act  # noqa: PLC0415 - help needs no plans
-    from mmconsole.services.token_life import TokenRequest  # noqa: PLC0415
+    from mmconsole.services.tokens.tokens import TokenRequest  # noqa: PLC0415
 
     request = TokenRequest(Act.REVOKE, names, meant, at_once=now, allow_removals=allow_removals)
     _perform(context, request, dry_run=dry_run, wait=wait, yes=yes, exit_code=exit_code, json=json, stay=stay)
@@ -201,7 +201,7 @@ def undo(  # noqa: PLR0913 - one parameter per option
     """Enable tokens again whose revocation can still be undone."""
     names, meant = whose(users, listed, wanted, every=job is not None, way="--job")
     from mmconsole.domain.token_plans import Act  # noqa: PLC0415 - help needs no plans
-    from mmconsole.services.token_life import TokenRequest  # noqa: PLC0415
+    from mmconsole.services.tokens.tokens import TokenRequest  # noqa: PLC0415
 
     request = TokenRequest(Act.UNDO, names, meant, job_id=job)
     _perform(context, request, dry_run=dry_run, wait=wait, yes=True, exit_code=exit_code, json=json)

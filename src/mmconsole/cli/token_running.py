@@ -11,7 +11,7 @@ from mmconsole.core import Core
 from mmconsole.services.applying import Watching
 from mmconsole.services.recovery import Recovered
 from mmconsole.services.summary import Summary
-from mmconsole.services.token_life import TokenRequest
+from mmconsole.services.tokens.tokens import TokenRequest
 
 
 async def plan(core: Core, request: TokenRequest, *, json: bool) -> bool:

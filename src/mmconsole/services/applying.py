@@ -17,13 +17,13 @@ from mmconsole.services.jobs import Applier, Journal, Runner
 from mmconsole.services.leases import Lease
 from mmconsole.services.planning import Brief
 from mmconsole.services.recovery import Recovered, Recovery
-from mmconsole.services.revocation import Revocations
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
 from mmconsole.services.steps import Steps
 from mmconsole.services.storage import Storage
 from mmconsole.services.summary import Confirm, Progress, Summary
-from mmconsole.services.tokens import Tokens
+from mmconsole.services.tokens.making import Tokens
+from mmconsole.services.tokens.revocation import Revocations
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from mmconsole.services.applying import Watching
 from mmconsole.services.look import Planned
 from mmconsole.services.planning import Brief, Planning, noted
 from mmconsole.services.summary import Summary
-from mmconsole.services.token_steps import token_of
+from mmconsole.services.tokens.steps import token_of
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ from mmconsole.errors import (
 )
 from mmconsole.services.hearing import listener
 from mmconsole.services.leases import Lease
-from mmconsole.services.plan_text import document_of, plan_from
+from mmconsole.services.plans.text import document_of, plan_from
 from mmconsole.services.waiting import Absence
 
 _FINISHED_AT_ONCE: Final = 32

@@ -26,13 +26,13 @@ from mmconsole.services.applying import Applying
 from mmconsole.services.changes import note
 from mmconsole.services.checks.checks import CheckRequest, Checks
 from mmconsole.services.leases import Lease, hold
-from mmconsole.services.revocation import revocation_among
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage, rotations
 from mmconsole.services.sync import LEASE
-from mmconsole.services.token_life import TokenLife
-from mmconsole.services.token_steps import token_of
-from mmconsole.services.tokens import why_barred
+from mmconsole.services.tokens.making import why_barred
+from mmconsole.services.tokens.revocation import revocation_among
+from mmconsole.services.tokens.steps import token_of
+from mmconsole.services.tokens.tokens import TokenLife
 from mmconsole.services.turns import Turns
 
 REPAIR: Final = "token replacement begun"

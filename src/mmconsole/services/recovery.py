@@ -17,10 +17,10 @@ from mmconsole.services.channels.making import ChannelMaking, MadeChannel
 from mmconsole.services.channels.members import KIND as MEMBER
 from mmconsole.services.channels.members import recover_joining
 from mmconsole.services.intents import SETTLED_AFTER, close_intent
-from mmconsole.services.revocation import Revocations, Stage, is_revocation
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
-from mmconsole.services.tokens import Tokens
+from mmconsole.services.tokens.making import Tokens
+from mmconsole.services.tokens.revocation import Revocations, Stage, is_revocation
 
 _AT_ONCE: Final = 16
 """Users whose notes are looked into together: a thousand revocations in time need not wait for one another."""

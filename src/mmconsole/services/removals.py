@@ -13,7 +13,7 @@ from mmconsole.services.changes import keep, note
 from mmconsole.services.jobs import ENDS_THE_RUN
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
-from mmconsole.services.tokens import Tokens
+from mmconsole.services.tokens.making import Tokens
 
 
 class Removals:

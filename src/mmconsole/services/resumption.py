@@ -14,18 +14,19 @@ from typing import Final
 from mmconsole.database import Database, ItemState, Job, JobItem, Snapshot
 from mmconsole.domain.plans import UserPlan
 from mmconsole.errors import JobEnded, JobUnknown, MmconsoleError, NotResumable
-from mmconsole.services import sync, token_life
+from mmconsole.services import sync
 from mmconsole.services.applying import Applying, Watching
 from mmconsole.services.comparing import Comparison, SyncComparison, TokenComparison
 from mmconsole.services.jobs import Applier, Journal, plan_of
 from mmconsole.services.leases import Lease, hold
 from mmconsole.services.planning import Brief, Planning
 from mmconsole.services.summary import Summary, SyncRequest
-from mmconsole.services.token_life import TokenLife
+from mmconsole.services.tokens import tokens
+from mmconsole.services.tokens.tokens import TokenLife
 
 AT_ONCE: Final = 5_000
 """Users who are compared together: as many as the server is asked about in one call."""
-_KINDS: Final = frozenset({sync.KIND, token_life.KIND})
+_KINDS: Final = frozenset({sync.KIND, tokens.KIND})
 """Of jobs that any process can go on with. They share a lease."""
 
 
@@ -135,7 +136,7 @@ class Resumption:
 
     async def way(self, kind: str) -> Way:
         """How plans of this kind are compared and applied."""
-        if kind == token_life.KIND:
+        if kind == tokens.KIND:
             return Way(TokenComparison(self._database), self._life.steps, None)
         brief = await self._planning.prepare(SyncRequest(full=True))
         return Way(SyncComparison(self._planning, brief), partial(self._applying.steps, brief), brief)

@@ -19,7 +19,7 @@ from mmconsole.services.jobs import ENDS_THE_RUN, Row
 from mmconsole.services.removals import Removals, failed
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
-from mmconsole.services.tokens import Tokens
+from mmconsole.services.tokens.making import Tokens
 
 if TYPE_CHECKING:
     from mmconsole.mattermost.client import MattermostClient

@@ -9,9 +9,10 @@ from mmconsole.database import Job, Snapshot
 from mmconsole.domain.plans import Outcome
 from mmconsole.domain.token_plans import Act
 from mmconsole.domain.tokens import Intent
-from mmconsole.services import following, sync, token_life
+from mmconsole.services import following, sync
 from mmconsole.services.channels import adding, archive, runs
-from mmconsole.services.revocation import is_revocation
+from mmconsole.services.tokens import tokens
+from mmconsole.services.tokens.revocation import is_revocation
 
 if TYPE_CHECKING:
     from mmconsole.domain.users import UserId
@@ -55,7 +56,7 @@ class Undoings:
         }
 
     def of(self, job: Job) -> Undoing:
-        if job.kind != token_life.KIND:
+        if job.kind != tokens.KIND:
             return Undoing(why_not=_OF_KINDS.get(job.kind, ""))
         act = act_of(job)
         if act is Act.REVOKE and (notes := self._taken(job)):

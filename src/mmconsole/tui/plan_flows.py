@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from mmconsole.services.summary import Summary, SyncRequest
-from mmconsole.services.token_life import TokenRequest
+from mmconsole.services.tokens.tokens import TokenRequest
 from mmconsole.tui.ground import Approval, Ground, past_obstacles
 from mmconsole.tui.plan_screen import PlanScreen
 from mmconsole.tui.work import PlannedUser, Work

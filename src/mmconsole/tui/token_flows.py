@@ -7,10 +7,10 @@ from mmconsole.domain.health import STATUSES
 from mmconsole.domain.plans import Kind, UserPlan
 from mmconsole.domain.token_plans import Act
 from mmconsole.errors import GuardTripped
-from mmconsole.services import token_life
 from mmconsole.services.checks.checks import CheckRequest, CheckSummary
 from mmconsole.services.summary import Summary
-from mmconsole.services.token_life import TokenRequest
+from mmconsole.services.tokens import tokens
+from mmconsole.services.tokens.tokens import TokenRequest
 from mmconsole.tui.cells import counted
 from mmconsole.tui.dialogs import MORE, YES, Dialog, word_to_type
 from mmconsole.tui.ground import Approval, Ground, apply, tell_end, why_nothing
@@ -53,7 +53,7 @@ async def repair(ground: Ground, targets: Targets) -> None:
         await _run(ground, title, replace(request, force=False))
     elif (approval := await show_plan(ground, title, request, summary, planned)) is not None:
         shown = [plan.user_id for plan in approval.plans]
-        await apply(ground, token_life.KIND, token_life.title_of(request), approval, users=shown)
+        await apply(ground, tokens.KIND, tokens.title_of(request), approval, users=shown)
 
 
 async def revoke(ground: Ground, targets: Targets) -> None:
@@ -74,7 +74,7 @@ async def revoke(ground: Ground, targets: Targets) -> None:
         return
     tripped = any(isinstance(fault, GuardTripped) for fault in summary.would_stop)
     approval = Approval([one.plan for one in planned], summary.removals if tripped else None)
-    done = await apply(ground, token_life.KIND, token_life.title_of(request), approval, users=users)
+    done = await apply(ground, tokens.KIND, tokens.title_of(request), approval, users=users)
     if done.job_id is not None and (undoing := (await ground.core.jobs.show(done.job_id)).undoing).until is not None:
         # Of a token that was gone already nothing is left to take back, whatever was planned.
         await ground.running.can_undo(done.job_id, undoing.until)

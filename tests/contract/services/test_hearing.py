@@ -6,7 +6,7 @@ from mmconsole.domain.plans import Outcome, Result
 from mmconsole.domain.token_plans import Act
 from mmconsole.domain.users import UserId
 from mmconsole.services.hearing import Making, heard_by
-from mmconsole.services.token_life import TokenRequest
+from mmconsole.services.tokens.tokens import TokenRequest
 
 if TYPE_CHECKING:
     from tests.conftest import World

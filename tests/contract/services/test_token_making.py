@@ -12,7 +12,7 @@ from mmconsole.domain.filters import parse
 from mmconsole.domain.token_plans import Act
 from mmconsole.domain.tokens import Health
 from mmconsole.errors import Declined, TooManyMails, UsageError, UserUnknown
-from mmconsole.services.token_life import ALL_BROKEN, TokenRequest, title_of
+from mmconsole.services.tokens.tokens import ALL_BROKEN, TokenRequest, title_of
 from mmconsole.simulator import Fault
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from mmconsole.domain.token_plans import Act
 from mmconsole.errors import GuardTripped
 from mmconsole.mattermost.client import MattermostClient
 from mmconsole.services.checks.checks import CheckRequest
-from mmconsole.services.token_life import TokenRequest
+from mmconsole.services.tokens.tokens import TokenRequest
 from mmconsole.simulator import Fault
 
 if TYPE_CHECKING:

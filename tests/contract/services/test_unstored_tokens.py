@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mmconsole.errors import Declined, GuardTripped
-from mmconsole.services.unstored_tokens import Swept
+from mmconsole.services.tokens.unstored import Swept
 from mmconsole.simulator import Fault
 
 if TYPE_CHECKING:

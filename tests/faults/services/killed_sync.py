@@ -21,7 +21,7 @@ from mmconsole.secrets import seal_keys
 from mmconsole.secrets.ciphers import Vault
 from mmconsole.secrets.forms import Form
 from mmconsole.services.summary import SyncRequest
-from mmconsole.services.token_life import TokenRequest
+from mmconsole.services.tokens.tokens import TokenRequest
 
 T = TypeVar("T")
 

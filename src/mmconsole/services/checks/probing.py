@@ -33,7 +33,7 @@ from mmconsole.services.asking import at_once
 from mmconsole.services.checks.pages import Advance, Looked, Page
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
-from mmconsole.services.tokens import ANOTHERS, MFA, PRIVILEGED, identified, why_barred
+from mmconsole.services.tokens.making import ANOTHERS, MFA, PRIVILEGED, identified, why_barred
 from mmconsole.services.waiting import Absence
 
 if TYPE_CHECKING:

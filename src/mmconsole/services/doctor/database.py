@@ -21,8 +21,8 @@ from mmconsole.secrets.forms import Form, form_of
 from mmconsole.services.doctor.examination import Examination
 from mmconsole.services.doctor.grants import needed, refused
 from mmconsole.services.job_desk import JobDesk
-from mmconsole.services.revocation import REVOKE
 from mmconsole.services.storage import Storage
+from mmconsole.services.tokens.revocation import REVOKE
 
 NAMES: Final = (
     *("database", "prepared", "rights", "columns", "width", "stored form", "keys open it", "plain tokens"),

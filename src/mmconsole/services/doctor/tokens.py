@@ -6,7 +6,7 @@ from mmconsole.domain.findings import Sheet
 from mmconsole.domain.tokens import Health, is_ours
 from mmconsole.services.doctor.examination import Examination
 from mmconsole.services.overview import Overview
-from mmconsole.services.unstored_tokens import marked_as_ours, unstored
+from mmconsole.services.tokens.unstored import marked_as_ours, unstored
 
 NAMES: Final = ("users", "orphans", "foreign")
 _WELL: Final = frozenset({Health.OK, Health.EXPIRING, Health.OVERDUE, Health.WORKING})

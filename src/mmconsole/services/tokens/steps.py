@@ -26,11 +26,11 @@ from mmconsole.services.changes import keep, note
 from mmconsole.services.conflicts import StepConflict, demand_ordinary
 from mmconsole.services.intents import close_intent
 from mmconsole.services.jobs import ENDS_THE_RUN, Row
-from mmconsole.services.revocation import Revocations, revocation_among
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
-from mmconsole.services.tokens import Tokens, identified, why_barred
+from mmconsole.services.tokens.making import Tokens, identified, why_barred
+from mmconsole.services.tokens.revocation import Revocations, revocation_among
 
 if TYPE_CHECKING:
     from mmconsole.mattermost.client import MattermostClient
@@ -53,7 +53,7 @@ _CHANGED: Final = "something else is known of its token by now; say it again"
 class TokenSteps:
     """Does the one step of a user's plan. `plan.digest` is the id of the token that it was made for."""
 
-    def __init__(  # noqa: PLR0913 - the parts meet in token_life.py
+    def __init__(  # noqa: PLR0913 - the parts meet in tokens.py
         self,
         database: Database,
         server: Server,

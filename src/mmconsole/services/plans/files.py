@@ -30,7 +30,7 @@ from mmconsole.errors import (
 )
 from mmconsole.secrets import Signing, open_private
 from mmconsole.services.look import Planned
-from mmconsole.services.plan_text import document_of, plan_from
+from mmconsole.services.plans.text import document_of, plan_from
 from mmconsole.services.summary import Summary
 
 FORMAT: Final = 1

@@ -34,7 +34,7 @@ from mmconsole.services.intents import CLOCK_SLACK, new_operation, open_intent, 
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
-from mmconsole.services.tokens import why_barred
+from mmconsole.services.tokens.making import why_barred
 
 REVOKE: Final = "revoke"
 REVOKE_DISABLED: Final = "revoke disabled"

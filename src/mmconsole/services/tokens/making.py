@@ -1,4 +1,4 @@
-"""The life of a token: made behind an intent, tried before it is kept, found again after a crash."""
+"""New tokens: made behind an intent, tried before they are kept, found again after a crash; and old ones taken over."""
 
 from collections.abc import Sequence
 from contextlib import suppress

@@ -14,16 +14,17 @@ from mmconsole.database import Database, Transaction
 from mmconsole.domain.plans import UserPlan
 from mmconsole.domain.secrets import Secret
 from mmconsole.secrets import Signing, new_installation_key
-from mmconsole.services import sync, token_life
+from mmconsole.services import sync
 from mmconsole.services.applying import Watching
 from mmconsole.services.look import Planned
-from mmconsole.services.plan_files import PlanDraft, PlanFile, PlanHeader, PlanTotals
+from mmconsole.services.plans.files import PlanDraft, PlanFile, PlanHeader, PlanTotals
 from mmconsole.services.resumption import AT_ONCE, Again, Approved, Resumption
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
 from mmconsole.services.summary import Progress, Silent, Summary, SyncRequest
 from mmconsole.services.sync import Sync
-from mmconsole.services.token_life import TokenLife, TokenRequest
+from mmconsole.services.tokens import tokens
+from mmconsole.services.tokens.tokens import TokenLife, TokenRequest
 
 _KEY: Final = "plans.key"
 
@@ -139,7 +140,7 @@ class Plans:
     async def _header(self, request: SyncRequest | TokenRequest, signing: Signing, expires_in: timedelta) -> PlanHeader:
         facts, now = await self._server.facts(), self._now()
         if isinstance(request, TokenRequest):
-            kind, title = token_life.KIND, token_life.title_of(request)
+            kind, title = tokens.KIND, tokens.title_of(request)
         else:
             kind, title = sync.KIND, sync.title_of(request)
         return PlanHeader(

@@ -22,12 +22,12 @@ from mmconsole.services.leases import Lease, hold
 from mmconsole.services.look import Planned
 from mmconsole.services.memberships import teams_of
 from mmconsole.services.recovery import Recovered
-from mmconsole.services.revocation import revocations
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
 from mmconsole.services.summary import Confirm, Progress, Silent, Summary, always
 from mmconsole.services.sync import LEASE
-from mmconsole.services.token_steps import TokenSteps, token_of
+from mmconsole.services.tokens.revocation import revocations
+from mmconsole.services.tokens.steps import TokenSteps, token_of
 from mmconsole.services.users import Users
 
 KIND: Final = "tokens"

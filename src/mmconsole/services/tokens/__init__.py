@@ -1,0 +1,1 @@
+"""Personal access tokens: made, repaired, rotated, revoked, and told whose they are."""
