@@ -151,6 +151,17 @@ def test_settings_and_secrets_are_for_oneself_and_no_secret_is_in_the_settings(
     assert "The token of @admin works" in done.err
 
 
+def test_a_token_for_another_server_is_not_sent_to_this_one(new: "Shell", application: "Path") -> None:
+    env = application / ".env"
+    another = env.read_text(encoding="utf-8").replace(new.server.url, "https://chat.example.org")
+    env.write_text(f"{another}\nMATTERMOST_ADMIN_TOKEN={new.simulator.admin_token}\n", encoding="utf-8")
+
+    done = init(new, "--env", str(env), "--url", new.server.url)
+
+    assert "The token of @admin works" not in done.err
+    assert (done.code, written(new)["mattermost"]) == (0, {"url": new.server.url})
+
+
 def test_the_form_that_is_found_is_proposed(new: "Shell", application: "Path") -> None:
     with closing(sqlite3.connect(application / "database" / "database.sqlite")) as connection, connection:
         connection.execute("UPDATE users SET mattermost_token = ?", ("a" * 26,))
@@ -209,6 +220,7 @@ def test_a_key_that_cannot_be_made_takes_the_token_back(new: "Shell") -> None:
         ((), 2, "Say where Mattermost is"),
         (("--url", "chat.example.org"), 2, "must look like https://"),
         (("--url", "https://x.test", "--database", "mysql://app:pw@db/app"), 2, "A password does not belong in"),
+        (("--url", "https://x.test", "--database", "postgresql://a@db/b?password=pw"), 2, "A password does not belong in"),
         (("--url", "https://x.test", "--database", "sqlite:////nowhere/app.sqlite"), 1, "there is no such file"),
         (("--url", "https://x.test", "--storage", "laravel"), 2, "APP_KEY"),
         (("--url", "https://x.test", "--storage", "paper"), 2, "There is no form `paper`"),

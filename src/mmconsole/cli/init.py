@@ -244,8 +244,11 @@ def _tell_found(application: "LaravelEnv") -> None:
 
 def _token(asking: _Asking, application: "LaravelEnv | None", choices: "Choices") -> Secret | None:
     """The administrator's token; None leaves it to `mmconsole login`."""
-    if application and application.admin_token and asking.yes("Use the admin token of the .env?"):
-        return application.admin_token
+    if application and application.admin_token:
+        # One server's token is not sent to another just because nobody said otherwise.
+        proposed = _is_for(application, choices.url)
+        if asking.yes("Use the admin token of the .env?", proposed=proposed):
+            return application.admin_token
     if output.is_terminal(sys.stdin) and asking.silent:
         return None
     from mmconsole.cli.login import read_token  # noqa: PLC0415 - as above
@@ -253,6 +256,14 @@ def _token(asking: _Asking, application: "LaravelEnv | None", choices: "Choices"
     if output.is_terminal(sys.stdin):
         output.note("The token of a system administrator, best of a bot with the role system_admin (empty: later).")
     return read_token(choices.url, may_be_empty=True)
+
+
+def _is_for(application: "LaravelEnv", url: str) -> bool:
+    """Whether the application's token is for this server, as far as its .env tells."""
+    from mmconsole.secrets.admin_token import origin_of  # noqa: PLC0415 - help needs none of it
+
+    known = application.mattermost_url
+    return known is None or origin_of(known) == origin_of(url)
 
 
 def _write(file: Path, choices: "Choices", token: Secret | None, *, profile: str | None) -> "Settings":
@@ -326,9 +337,10 @@ def _tell_next(token: Secret | None) -> None:
 
 
 def _has_password(url: str) -> bool:
-    from urllib.parse import urlsplit  # noqa: PLC0415 - only here
+    from urllib.parse import parse_qs, urlsplit  # noqa: PLC0415 - only here
 
     try:
-        return urlsplit(url).password is not None
+        parts = urlsplit(url)
     except ValueError:
         return False
+    return parts.password is not None or any(name.endswith(("password", "passwd")) for name in parse_qs(parts.query))
