@@ -125,8 +125,12 @@ class LinkTokens:
             task = asyncio.create_task(self._working(user_id))
             self._under_way[user_id] = task
             task.add_done_callback(partial(self._end, user_id))
-        # Who gives up does not take the answer from the others.
-        return await asyncio.shield(task)
+        try:
+            # Who gives up does not take the answer from the others.
+            return await asyncio.shield(task)
+        finally:
+            # A frame that holds its own fault lives until the collector comes, and the secret and the request with it.
+            del task
 
     def _end(self, user_id: UserId, task: "asyncio.Task[Held]") -> None:
         del self._under_way[user_id]

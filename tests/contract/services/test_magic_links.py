@@ -1,6 +1,8 @@
 """Magic links as services: issued, redeemed once, repaired if need be, and refused where somebody decided so."""
 
 import asyncio
+import gc
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,14 +11,17 @@ from mmconsole.core import Core
 from mmconsole.domain.secrets import Secret
 from mmconsole.domain.users import UserId
 from mmconsole.errors import (
+    BreakerOpen,
     LinkRefused,
     RepairedLately,
     ServerFault,
     TicketExpired,
     TicketSpent,
     TicketUnknown,
+    Unreachable,
     UserUnknown,
 )
+from mmconsole.services.link_tokens import Held
 from mmconsole.services.magic_links import IssuedLink
 from mmconsole.simulator import Fault
 
@@ -67,6 +72,34 @@ async def test_of_a_ticket_only_the_digest_is_stored(world: "World") -> None:
     assert len(code) == 43
     everything = repr(world.dump())
     assert not any(code[at : at + 8] in everything for at in range(len(code) - 8))
+
+
+def held() -> int:
+    return sum(isinstance(one, Held) for one in gc.get_objects())
+
+
+async def test_while_the_server_is_left_alone_no_secret_waits_for_the_collector(world: "World") -> None:
+    user_id = await linked(world)
+
+    async with world.core() as core:
+        code = (await issued(core, user_id)).code
+        await world.stop()
+        for _ in range(2):
+            with suppress(Unreachable):
+                await core.gateway.links.redeem(code, at="192.0.2.1")
+        gc.disable()
+        try:
+            before = held()
+            for _ in range(3):
+                with suppress(BreakerOpen):
+                    await core.gateway.links.redeem(code, at="192.0.2.1")
+            # This turn of the loop still holds what has woken us.
+            await asyncio.sleep(0)
+            left = held()
+        finally:
+            gc.enable()
+
+    assert left <= before
 
 
 async def test_a_second_use_is_refused_and_warned_of_once(world: "World") -> None:
