@@ -252,6 +252,32 @@ async def test_where_there_is_no_job_line_the_jobs_say_what_goes_on(office: "Off
         assert "applying  3/10  eta 0:48" in app.text()
 
 
+async def test_all_of_the_health_pane_is_seen_on_a_small_screen(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(40)
+    async with console((80, 24)) as (app, pilot):
+        await pilot.press("2")
+        await app.settled(pilot)
+
+        for part in ("+ ok", "* working", "Broken by reason", "Ends within 14 days", "Saved views", "not checked"):
+            assert part in app.text()
+
+
+async def test_a_long_filter_leaves_room_for_how_many_it_shows_and_a_view_has_its_name(
+    office: "Office", console: "OpenConsole"
+) -> None:
+    await office.fill(40)
+    async with console((80, 24)) as (app, pilot):
+        app.users.set_filter("-status:ok,expiring,missing,revoked -nobody@example.org")
+        await app.settled(pilot)
+        long = app.text().splitlines()[1]
+        await pilot.press("escape", "right_square_bracket")
+        await app.settled(pilot)
+
+        assert "filter -status:ok" in long
+        assert "of 40 ─" in long
+        assert "view broken   8 of 40 ─" in app.text().splitlines()[1]
+
+
 async def test_details_go_and_come_back(office: "Office", console: "OpenConsole") -> None:
     await office.fill(3)
     async with console((120, 36)) as (app, pilot):

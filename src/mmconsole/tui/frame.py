@@ -149,12 +149,16 @@ class PaneStrip(Line):
 
     DEFAULT_CSS = "PaneStrip { height: 1; color: $text-muted; }"
 
-    def tell(self, pane: Pane, *, right: str, working: int = 0, ruled: bool = True) -> None:
-        """`working` jobs are under way. A rule where no other stands below it."""
+    def tell(self, pane: Pane, *, shown: str, count: str, working: int = 0, ruled: bool = True) -> None:
+        """What is shown, and how many, which is never cut. `working` jobs are under way.
+
+        A rule where no other stands below it.
+        """
         names = [_tab(number, one, here=one is pane, working=working) for number, one in enumerate(PANES, start=1)]
         left, width = "  ".join(names), self.app.size.width
-        room = width - width_of(left) - 8
-        right = fitted(right, room).rstrip() if width_of(right) > room > 0 else right
+        room = width - width_of(left) - width_of(count) - 11
+        shown = fitted(shown, room).rstrip() if width_of(shown) > room else shown
+        right = "   ".join(filter(None, (shown, count)))
         self.say(rule(left, right, width) if ruled else f" {left}{right:>{max(0, width - width_of(left) - 2)}} ")
 
 
@@ -216,7 +220,8 @@ class JobLine(Kept, Widget):
             rule(doing.title, right, width), style=self.get_component_rich_style("job-line--rule", partial=True)
         )
         bar = bar_of(doing.done, doing.total, max(10, width // 4))
-        part = f"{doing.done * 100 / doing.total:.1f}%  " if doing.total and width >= _ROOMY_FROM else ""
+        told = doing.going and doing.total and width >= _ROOMY_FROM
+        part = f"{doing.done * 100 / (doing.total or 1):.1f}%  " if told else ""
         return text.append("\n").append(fitted(f" {bar}  {part}{doing.words}", width))
 
 

@@ -1,6 +1,7 @@
 """Pane 2: how many users show which status, why tokens are broken, how many end soon, and the saved views."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.style import Style
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _NAMES: Final = 17
 _NUMBERS: Final = 8
 _LONGEST: Final = 60
+_TWO_FROM: Final = 72
+"""Cells from which there is room for two columns."""
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 _BARS: Final = " ▁▂▃▄▅▆▇█"
 
@@ -60,13 +63,21 @@ class HealthChart(Kept, Widget, can_focus=True):
     def render(self) -> Text:
         if self._health is None:
             return Text()
-        parts = (
-            self._statuses(self._health),
-            self._causes(self._health),
-            self._ends(self._health),
-            self._saved_views(),
-        )
-        return Text("\n\n", no_wrap=True, overflow="crop").join(part for part in parts if part)
+        health = self._health
+        if not self._two_columns:
+            return _below(self._statuses(health), self._causes(health), self._ends(health), self._saved_views())
+        # Below each other they are more lines than a small screen has.
+        left = _below(self._statuses(health), self._ends(health))
+        return _beside(left, _below(self._causes(health), self._saved_views()), self._column)
+
+    @property
+    def _two_columns(self) -> bool:
+        return self.size.width >= _TWO_FROM
+
+    @property
+    def _column(self) -> int:
+        """Cells of one column."""
+        return self.size.width // 2 if self._two_columns else self.size.width
 
     def _statuses(self, health: "Glance") -> Text:
         most = max(health.by_status.values(), default=0)
@@ -76,7 +87,7 @@ class HealthChart(Kept, Widget, can_focus=True):
     def _status(self, health: Health, users: int, most: int) -> Text:
         tone = self._style(TONES[STATUSES[health][0]])
         line = Text(f" {fitted(STATUSES[health], _NAMES)}{users:>{_NUMBERS},}  ")
-        return line.append(bar(users, most, max(0, self.size.width - _NAMES - _NUMBERS - 4)), style=tone)
+        return line.append(bar(users, most, max(0, self._column - _NAMES - _NUMBERS - 4)), style=tone)
 
     def _causes(self, health: "Glance") -> Text:
         if not health.causes:
@@ -88,7 +99,7 @@ class HealthChart(Kept, Widget, can_focus=True):
     @property
     def _room(self) -> int:
         """Cells of a reason: a sentence, where there is room for one."""
-        return max(_NAMES, min(_LONGEST, self.size.width - _NUMBERS - 2))
+        return max(_NAMES, min(_LONGEST, self._column - _NUMBERS - 2))
 
     def _ends(self, health: "Glance") -> Text:
         if not any(health.expiring):
@@ -111,6 +122,21 @@ class HealthChart(Kept, Widget, can_focus=True):
 
     def _style(self, tone: str) -> Style:
         return self.get_component_rich_style(f"health-chart--{tone}", partial=True)
+
+
+def _below(*parts: Text) -> Text:
+    """Those that say something, one below the other."""
+    return Text("\n\n", no_wrap=True, overflow="crop").join(part for part in parts if part)
+
+
+def _beside(left: Text, right: Text, width: int) -> Text:
+    """Two columns, the first of so many cells."""
+    pairs = zip_longest(left.split("\n"), right.split("\n"), fillvalue=Text())
+    lines = []
+    for one, other in pairs:
+        one.truncate(width, pad=True)
+        lines.append(one.append_text(other))
+    return Text("\n", no_wrap=True, overflow="crop").join(lines)
 
 
 def bar(users: int, most: int, width: int) -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _BROKEN: Final = frozenset({Health.EXPIRED, Health.REVOKED, Health.DISABLED, Health.WITHHELD, Health.DENIED})
 _ENDING: Final = frozenset({Health.EXPIRING, Health.OVERDUE})
 
+_LONG_FILTER: Final = 30
+
 
 class Picture:
     def __init__(self, console: "Console") -> None:
@@ -34,8 +36,9 @@ class Picture:
         console, main = self._console, self._console.main
         main.title_line.tell(profile=console.profile, server=self._server(), facts=self._facts())
         working = sum(known.alive and not known.job.state.ended for known in console.known.jobs)
-        main.strip.tell(main.pane, right=self._shown(), working=working, ruled=main.shape.narrow)
-        console.users.title("   ".join(filter(None, (self._shown(), self._order_words()))))
+        shown, count = self._shown(), self._shown_count()
+        main.strip.tell(main.pane, shown=shown, count=count, working=working, ruled=main.shape.narrow)
+        console.users.title("   ".join(filter(None, (shown, count, self._order_words()))))
         self._tell_keys()
         self.tell_detail()
         if console.known.glance is not None:
@@ -86,13 +89,17 @@ class Picture:
         return facts
 
     def _shown(self) -> str:
+        """Who is shown; a long filter goes by the name of its view, if there is one."""
+        known = self._console.known
+        view = self._console.views.of(known.wanted) if len(str(known.wanted)) > _LONG_FILTER else None
+        wanted = f"view {view.name}" if view is not None else f"filter {COVER if known.masked else known.wanted}"
+        return "   ".join(filter(None, (known.chosen.name if known.chosen else "", wanted if known.wanted else "")))
+
+    def _shown_count(self) -> str:
         known = self._console.known
         if known.glance is None or not (known.wanted or known.chosen):
             return ""
-        wanted = COVER if known.masked else str(known.wanted)
-        parts = [known.chosen.name if known.chosen else "", f"filter {wanted}" if known.wanted else ""]
-        count = f"{len(self._console.users.table().source):,} of {known.glance.users:,}"
-        return "   ".join(filter(None, (*parts, count)))
+        return f"{len(self._console.users.table().source):,} of {known.glance.users:,}"
 
     def _order_words(self) -> str:
         order = self._console.users.order
