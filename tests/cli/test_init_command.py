@@ -220,7 +220,7 @@ def test_a_key_that_cannot_be_made_takes_the_token_back(new: "Shell") -> None:
         ((), 2, "Say where Mattermost is"),
         (("--url", "chat.example.org"), 2, "must look like https://"),
         (("--url", "https://x.test", "--database", "mysql://app:pw@db/app"), 2, "A password does not belong in"),
-        (("--url", "https://x.test", "--database", "postgresql://a@db/b?password=pw"), 2, "A password does not belong in"),
+        (("--url", "https://x.test", "--database", "mysql://a@db/b?passwd=pw"), 2, "A password does not belong in"),
         (("--url", "https://x.test", "--database", "sqlite:////nowhere/app.sqlite"), 1, "there is no such file"),
         (("--url", "https://x.test", "--storage", "laravel"), 2, "APP_KEY"),
         (("--url", "https://x.test", "--storage", "paper"), 2, "There is no form `paper`"),

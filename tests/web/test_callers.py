@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
+import threading
 import time
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -14,7 +16,7 @@ from mmconsole.config import JwtSettings
 from mmconsole.domain.callers import Scope
 from mmconsole.domain.secrets import Secret
 from mmconsole.errors import IssuerUnreachable, NotAuthenticated, SecretError
-from mmconsole.secrets.jwt import JwtVerifier
+from mmconsole.secrets.jwt import JwtVerifier, fetch_key_set
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,9 +61,15 @@ async def test_a_key_does_what_its_scopes_say(site: "Site", ann: str) -> None:
     key = await site.new_key(Scope.LINK)
 
     link = await site.ask("GET", LINK, key=key, params={"user": ann})
-    sync = await site.ask("POST", f"/api/mattermost/users/{ann}/sync", key=key)
+    others = [
+        await site.ask("POST", f"/api/mattermost/users/{ann}/sync", key=key),
+        await site.ask("POST", "/api/mattermost/channels/main%2Ftown-square/members", key=key, json={"user": ann}),
+        await site.ask("PUT", "/api/mattermost/projects/7/channel", key=key, json={"name": "Seven"}),
+        await site.ask("DELETE", "/api/mattermost/projects/7/channel", key=key),
+    ]
 
-    assert [link.status_code, sync.status_code] == [200, 403]
+    assert link.status_code == 200
+    assert [other.status_code for other in others] == [403] * 4
 
 
 async def test_a_key_ends_when_it_is_revoked_or_over(site: "Site", ann: str) -> None:
@@ -255,8 +263,11 @@ async def test_an_address_counts_only_when_the_issuer_has_verified_it(
     ]
     by_id = await site.ask("GET", LINK, key=token("x", email=ann, email_verified=True))
 
+    site.world.add("Ann@Example.org")
+    of_two = await site.ask("GET", LINK, key=token("x", email="ann@example.org", email_verified=True))
+
     assert verified.json()["token"] == site.world.secret(ann)
-    assert {answer.status_code for answer in (*others, by_id)} == {401}
+    assert {answer.status_code for answer in (*others, by_id, of_two)} == {401}
 
 
 class Issuer:
@@ -316,6 +327,35 @@ def test_an_issuer_that_is_away_is_survived_with_the_keys_from_before() -> None:
     assert verifier.claims(issuer.token())["sub"] == "1"
     with pytest.raises(IssuerUnreachable):
         issuer.verifier().claims(issuer.token())
+
+
+def test_a_key_that_the_issuer_no_longer_shows_counts_for_an_hour_at_most() -> None:
+    issuer = Issuer()
+    verifier = issuer.verifier()
+    withdrawn = issuer.token()
+    verifier.claims(withdrawn)
+
+    issuer.name, issuer.now = "two", 3_601.0
+
+    with pytest.raises(NotAuthenticated):
+        verifier.claims(withdrawn)
+
+
+def test_keys_are_taken_from_nowhere_but_the_address_in_the_settings() -> None:
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302 if self.path == "/keys" else 200)
+            self.send_header("location", "/other")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as issuer:
+        threading.Thread(target=issuer.handle_request).start()
+        with pytest.raises(OSError, match="302"):
+            fetch_key_set(f"http://127.0.0.1:{issuer.server_port}/keys")
 
 
 def test_a_public_key_is_no_shared_secret() -> None:

@@ -329,6 +329,7 @@ async def test_without_a_ticket_an_authenticated_caller_is_sent_to_a_new_link(si
 
     assert answer.status_code == 303
     assert answer.headers["location"].startswith(f"{HOST}{REDIRECT}?ticket=")
+    assert answer.headers["cache-control"] == "no-store"
     assert (await site.browser().get(REDIRECT)).status_code == 401
 
 
