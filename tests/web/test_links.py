@@ -11,9 +11,14 @@ import pytest
 from tests.web.clicks import A_CLICK
 
 from mmconsole.database import TokenRepository
+from mmconsole.domain.accounts import AccountId
+from mmconsole.domain.secrets import Secret
 from mmconsole.domain.tokens import TokenRecord
 from mmconsole.domain.users import UserId
+from mmconsole.errors import LinkRefused
+from mmconsole.services.magic_links import SignIn
 from mmconsole.simulator import Fault
+from mmconsole.web.cookies import sign_in_cookies
 
 if TYPE_CHECKING:
     from tests.web.conftest import OpenSite, Site
@@ -142,10 +147,21 @@ async def test_the_button_signs_in(site: "Site", ann: str) -> None:
 
     answer = await browser.post(REDIRECT, data=fields_of(page))
 
+    (nonce,) = cookies_of(page)
+    assert nonce.startswith("__Host-mmconsole-link=")
+    assert nonce.endswith("; Path=/; HttpOnly; SameSite=Strict; Max-Age=600; Secure")
     assert answer.status_code == 303
     assert signed_in(answer)
     assert answer.headers["location"] == f"{HOST}/main/channels/town-square"
     assert spent(site) == [True]
+
+
+@pytest.mark.parametrize("secret", ["", "x; Domain=example.org", "x\r\nset-cookie: y=z", "x" * 201])
+def test_what_cannot_be_a_cookie_is_not_sent_as_one(secret: str) -> None:
+    entered = SignIn(UserId("1"), AccountId("a" * 26), Secret(secret))
+
+    with pytest.raises(LinkRefused):
+        sign_in_cookies(entered, public_url=HOST, mattermost_url=HOST)
 
 
 async def test_the_page_says_as_whom_and_runs_nothing(site: "Site") -> None:
