@@ -19,6 +19,7 @@ from mmconsole.domain.tokens import Health, TokenId, TokenRecord
 from mmconsole.domain.users import UserId
 from mmconsole.tui.actions import PANES, Pane
 from mmconsole.tui.detail_pane import NEXT
+from mmconsole.tui.dialogs import Dialog
 from mmconsole.tui.frame import Doing, Rule
 from mmconsole.tui.help_screen import HelpScreen
 from mmconsole.tui.keymaps import keymap
@@ -276,6 +277,16 @@ async def test_a_long_filter_leaves_room_for_how_many_it_shows_and_a_view_has_it
         assert "filter -status:ok" in long
         assert "of 40 ─" in long
         assert "view broken   8 of 40 ─" in app.text().splitlines()[1]
+
+
+async def test_no_word_of_a_question_is_cut_off(office: "Office", console: "OpenConsole") -> None:
+    told = "Users under way are brought to their end, and a job pauses: p or `jobs resume` goes on with the last one."
+    async with console((60, 15)) as (app, pilot):
+        app.push_screen(Dialog("Leave", [told], verb="leave"))
+        await pilot.pause()
+
+        shown = " ".join(line.strip("│─ ") for line in app.text().splitlines()[2:])
+        assert told in shown
 
 
 async def test_details_go_and_come_back(office: "Office", console: "OpenConsole") -> None:

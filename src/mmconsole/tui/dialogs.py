@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from mmconsole.tui.cells import harmless
-from mmconsole.tui.frame import Line, Rule
+from mmconsole.tui.frame import Rule, Words
 
 DEAF_FOR: Final = 0.3
 """Seconds in which keys that were meant for what was there before do nothing."""
@@ -47,7 +47,6 @@ class Dialog(ModalScreen[str]):
     Dialog { align: center middle; }
     Dialog > Vertical { width: 76; max-width: 96%; height: auto; background: $background; border: solid $warning; }
     Dialog Input { height: 1; border: none; padding: 0 1; }
-    Dialog Line { height: auto; }
     """
 
     def __init__(self, title: str, lines: Sequence[str], *, verb: str, word: str = "", more: str = "") -> None:
@@ -63,16 +62,16 @@ class Dialog(ModalScreen[str]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Rule(self._title_text)
-            yield Line(id="words")
+            yield Words(id="words")
             if self._word:
                 yield Input(placeholder=self._word, compact=True, disabled=True)
-            yield Line(id="ways")
+            yield Words(id="ways")
             yield Cancel()
 
     def on_mount(self) -> None:
         text = "\n".join(f" {harmless(line)}" for line in self._lines)
-        self.query_one("#words", Line).say(Text(text, overflow="fold"))
-        self.query_one("#ways", Line).say(Text("\n"))
+        self.query_one("#words", Words).say(Text(text, overflow="fold"))
+        self.query_one("#ways", Words).say(Text("\n"))
         self.query_one(Cancel).focus()
         self.set_timer(DEAF_FOR, self._wake)
 
@@ -87,7 +86,7 @@ class Dialog(ModalScreen[str]):
     def _tell_ways(self, wrong: str = "") -> None:
         yes = f"type {self._word} and enter to {self._verb}" if self._word else f"y {self._verb}"
         ways = [wrong, yes, f"h {self._more}" if self._more and not self._word else "", "esc cancel"]
-        self.query_one("#ways", Line).say(Text(f"\n {'   '.join(filter(None, ways))}"))
+        self.query_one("#ways", Words).say(Text(f"\n {'   '.join(filter(None, ways))}"))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "answer":

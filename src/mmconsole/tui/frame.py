@@ -98,6 +98,16 @@ class Line(Kept, Widget):
         return self._text
 
 
+class Words(Line):
+    """As many lines as what is said takes: of a question nothing is left out."""
+
+    DEFAULT_CSS = "Words { height: auto; text-wrap: wrap; text-overflow: fold; }"
+
+    def say(self, text: Text | str) -> None:
+        super().say(text)
+        self.refresh(layout=True)
+
+
 class Rule(Line):
     """A rule that names what is below it."""
 

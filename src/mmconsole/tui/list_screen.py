@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from mmconsole.tui.cells import harmless
-from mmconsole.tui.frame import Line, Rule
+from mmconsole.tui.frame import Line, Rule, Words
 from mmconsole.tui.virtual_table import VirtualTable
 
 A = TypeVar("A")
@@ -29,7 +29,6 @@ class ListScreen(ModalScreen[A]):
     DEFAULT_CSS = """
     ListScreen { align: center middle; }
     ListScreen > Vertical { width: 96%; height: 92%; background: $background; border: solid $primary; }
-    ListScreen #facts { height: auto; }
     """
 
     def __init__(self, table: VirtualTable) -> None:
@@ -39,7 +38,7 @@ class ListScreen(ModalScreen[A]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Rule()
-            yield Line(id="facts")
+            yield Words(id="facts")
             yield self.table
             yield Line(id="ways")
 
@@ -49,7 +48,7 @@ class ListScreen(ModalScreen[A]):
     def tell(self, facts: Iterable[str], ways: str) -> None:
         """`ways` are the keys that lead on from here."""
         lines = "\n".join(f" {harmless(fact)}" for fact in facts)
-        self.query_one("#facts", Line).say(Text(lines, overflow="fold"))
+        self.query_one("#facts", Words).say(Text(lines, overflow="fold"))
         self.query_one("#ways", Line).say(f" {harmless(ways)}")
 
     def action_leave(self) -> None:
