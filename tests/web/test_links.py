@@ -16,6 +16,7 @@ from mmconsole.domain.secrets import Secret
 from mmconsole.domain.tokens import TokenRecord
 from mmconsole.domain.users import UserId
 from mmconsole.errors import LinkRefused
+from mmconsole.services.link_tokens import Held, LinkTokens
 from mmconsole.services.magic_links import SignIn
 from mmconsole.simulator import Fault
 from mmconsole.web.cookies import sign_in_cookies
@@ -434,6 +435,29 @@ async def test_what_an_operator_decides_while_a_link_is_redeemed_stays(
 
     assert answer.status_code == 303
     assert site.world.record(ann)["withheld"]
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ("UPDATE users SET mattermost_token = mattermost_token || 'x'", 409),
+        ("UPDATE mmconsole_tickets SET expires_at = 0", 410),
+    ],
+)
+async def test_what_changes_after_the_token_was_tried_signs_nobody_in(
+    site: "Site", ann: str, monkeypatch: pytest.MonkeyPatch, change: str, status: int
+) -> None:
+    url, working = await site.link(ann), LinkTokens.working
+
+    async def changed_meanwhile(self: LinkTokens, user_id: UserId) -> Held:
+        held = await working(self, user_id)
+        site.world.sql(change)
+        return held
+
+    monkeypatch.setattr(LinkTokens, "working", changed_meanwhile)
+    answer = await site.browser().get(url, headers=A_CLICK)
+
+    assert (answer.status_code, cookies_of(answer), spent(site)) == (status, [], [False])
 
 
 async def test_a_token_that_was_stored_plainly_is_tried_each_time(open_site: "OpenSite") -> None:

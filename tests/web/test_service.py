@@ -120,9 +120,10 @@ async def test_who_tries_tickets_is_stopped(open_site: "OpenSite") -> None:
     site = await open_site(rate__address=3)
     browser = site.browser()
 
-    answers = [await browser.get(REDIRECT, params={"ticket": f"x{n}"}) for n in range(5)]
+    opened = [await browser.get(REDIRECT, params={"ticket": f"x{n}"}) for n in range(2)]
+    clicked = [await browser.post(REDIRECT, data={"ticket": f"y{n}"}) for n in range(3)]
 
-    assert [answer.status_code for answer in answers] == [404, 404, 404, 429, 429]
+    assert [answer.status_code for answer in (*opened, *clicked)] == [404, 404, 404, 429, 429]
 
 
 @pytest.mark.parametrize(
