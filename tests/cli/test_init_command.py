@@ -182,7 +182,7 @@ def test_nothing_is_overwritten_unless_that_is_said(new: "Shell") -> None:
     done = init(new, "--url", new.server.url, "--force")
 
     assert (refused.code, kept) == (2, "sync: {teams: [old]}\n")
-    assert "exists already" in refused.err
+    assert "Say --force to overwrite it" in refused.err
     assert done.code == 0
     assert written(new)["mattermost"] == {"url": new.server.url}
 
@@ -219,12 +219,13 @@ def test_a_key_that_cannot_be_made_takes_the_token_back(new: "Shell") -> None:
     [
         ((), 2, "Say where Mattermost is"),
         (("--url", "chat.example.org"), 2, "must look like https://"),
+        (("--url", "http://x.test"), 2, "say --allow-http if the way there is safe"),
         (("--url", "https://x.test", "--database", "mysql://app:pw@db/app"), 2, "A password does not belong in"),
         (("--url", "https://x.test", "--database", "mysql://a@db/b?passwd=pw"), 2, "A password does not belong in"),
         (("--url", "https://x.test", "--database", "sqlite:////nowhere/app.sqlite"), 1, "there is no such file"),
         (("--url", "https://x.test", "--storage", "laravel"), 2, "APP_KEY"),
         (("--url", "https://x.test", "--storage", "paper"), 2, "There is no form `paper`"),
-        (("--url", "https://x.test", "--secrets", "drawer"), 2, "keyring or a file"),
+        (("--url", "https://x.test", "--secrets", "drawer"), 2, "`keyring` or a `file`"),
         (("--url", "https://x.test", "--env", "nowhere"), 2, "is not the .env of a Laravel application"),
     ],
 )
@@ -235,6 +236,12 @@ def test_what_cannot_be_meant_is_said_before_anything_is_written(
 
     assert (done.code, sentence in done.err) == (code, True), done.err
     assert not new.config.exists()
+
+
+def test_what_is_no_plain_file_is_neither_read_nor_removed(new: "Shell") -> None:
+    done = new("--config", "/dev/zero", "init", "--yes", "--force", "--url", new.server.url)
+
+    assert (done.code, "is not a file that settings can be written to" in done.err) == (2, True)
 
 
 def _begin(shell: "Shell", application: "Path") -> "pexpect.spawn[str]":
@@ -270,6 +277,42 @@ def test_on_a_terminal_everything_is_asked(new: "Shell", application: "Path") ->
 
     assert child.exitstatus == 0
     assert "tokens" not in written(new)
+
+
+def test_on_a_terminal_a_wrong_answer_is_asked_for_again(new: "Shell", application: "Path") -> None:
+    child = _begin(new, application)
+    asked = [
+        ("Address of Mattermost", "chat", "must look like"),
+        ("Address of Mattermost", "http://x.test", ""),
+        ("Is the way there safe all the same? [y/N]", "", ""),
+        ("Address of Mattermost", "", ""),
+        ("The application's database", "mysql://app:pw@db/app", "does not belong"),
+        ("The application's database", "sqlite:////nowhere.sqlite", "no such file"),
+        ("Go on all the same? [y/N]", "", ""),
+        ("The application's database", "", "1 user"),
+        ("How tokens are stored", "paper", "There is no form"),
+        ("How tokens are stored", "sealed", ""),
+        ("Teams that everybody joins", "", ""),
+        ("Where secrets live", "drawer", "`keyring` or a `file`"),
+        ("Where secrets live", "", ""),
+        ("Admin token for", "z" * 26, "Write this into"),
+    ]
+    for question, answer, told in asked:
+        child.expect_exact(question)
+        if question.startswith("Admin"):
+            child.waitnoecho()
+        child.sendline(answer)
+        child.expect_exact(told)
+    child.sendline("y")
+    child.expect_exact("does not accept the admin token")
+    child.expect_exact("Admin token for")
+    child.waitnoecho()
+    child.sendline(new.simulator.bot_token)
+    child.expect_exact("Next: `mmconsole migrate`")
+    child.read()
+    child.wait()
+
+    assert child.exitstatus == 0
 
 
 @pytest.mark.parametrize("questions", [1, 3, 6])

@@ -4,20 +4,25 @@ import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
 from mmconsole.cli import output
 from mmconsole.cli.run import given
 from mmconsole.domain.secrets import Secret
-from mmconsole.errors import Declined, FileThere, MmconsoleError, UsageError
+from mmconsole.errors import AdminTokenDead, AdminTokenTooWeak, Declined, MmconsoleError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mmconsole.config import Settings
     from mmconsole.database import FirstLook
     from mmconsole.domain.laravel_env import LaravelEnv
+    from mmconsole.secrets.forms import Form
     from mmconsole.services.setup import Choices
+
+T = TypeVar("T")
 
 EXAMPLES: Final = """\b
 Examples:
@@ -65,12 +70,12 @@ def init(  # noqa: PLR0913 - one parameter per option
         output.note(f"  {output.visible(line)}")
     if not asking.yes(f"Write this into {file}?"):
         raise Declined
-    settings = _write(file, choices, token, profile=given(context).profile)
+    settings, logged_in = _write(file, choices, token, asking, profile=given(context).profile)
     from mmconsole.cli.doctor import examine  # noqa: PLC0415 - help needs no doctor
 
     output.note("")
     examine(settings)
-    _tell_next(token)
+    _tell_next(logged_in=logged_in)
 
 
 class _Asking:
@@ -84,6 +89,16 @@ class _Asking:
             return proposed
         hint = f" [{output.visible(proposed)}]" if proposed else ""
         return self._line(f"{question}{hint}: ") or proposed
+
+    def until_usable(self, question: str, proposed: str, read: "Callable[[str], T]") -> T:
+        """What `read` makes of the answer. On a terminal a wrong one is asked for again; elsewhere it raises."""
+        while True:
+            try:
+                return read(self.text(question, proposed))
+            except MmconsoleError as fault:
+                if self.silent:
+                    raise
+                output.note(f"  ! {output.visible(str(fault))}")
 
     def yes(self, question: str, *, proposed: bool = True) -> bool:
         if self.silent:
@@ -122,23 +137,44 @@ class _Choosing:
         secrets_in: str | None,
         http: bool,
     ) -> "Choices":
-        choices = self._setup.Choices(url=self._url(url), allow_http=http, env_file=self._env)
-        # Said here, so that a wrong address is not found out after ten questions.
-        choices.settings()
-        choices = self._with_database(choices, database)
-        choices = self._with_storage(choices, storage)
+        choices = self._server(url, http=http)
+        choices, look = self._database(choices, database)
+        choices = self._with_storage(choices, look, storage)
         return replace(choices, teams=self._teams(teams), secrets_in=self._place(choices, secrets_in))
 
-    def _url(self, url: str | None) -> str:
-        found = self._application.mattermost_url if self._application else None
-        answer = url or self._asking.text("Address of Mattermost", found or "")
-        if not answer:
-            raise UsageError(why="Say where Mattermost is: --url https://chat.example.org")
-        return answer.rstrip("/")
+    def _asked(self, question: str, given: str | None, proposed: str, read: "Callable[[str], T]") -> T:
+        """What a flag says is final; what is typed can be corrected."""
+        return read(given) if given else self._asking.until_usable(question, proposed, read)
 
-    def _with_database(self, choices: "Choices", database: str | None) -> "Choices":
+    def _server(self, url: str | None, *, http: bool) -> "Choices":
+        found = self._application.mattermost_url if self._application else None
+        return self._asked("Address of Mattermost", url, found or "", lambda answer: self._at(answer, http=http))
+
+    def _at(self, url: str, *, http: bool) -> "Choices":
+        if not url:
+            raise UsageError(why="Say where Mattermost is: --url https://chat.example.org")
+        choices = self._setup.Choices(url=url.rstrip("/"), env_file=self._env, allow_http=http)
+        # Said here, so that a wrong address is not found out after ten questions.
+        choices.settings()
+        if http or not self._setup.in_the_clear(choices):
+            return choices
+        if not self._asking.yes(f"{choices.url} is not encrypted. Is the way there safe all the same?", proposed=False):
+            raise UsageError(
+                why=f"{choices.url} is not encrypted, and a token must not travel in the clear. Use https,"
+                " or say --allow-http if the way there is safe."
+            )
+        return replace(choices, allow_http=True)
+
+    def _database(self, choices: "Choices", database: str | None) -> "tuple[Choices, FirstLook | None]":
         found = self._application.database_url if self._application else None
-        answer = database or self._asking.text("The application's database (none: one of our own)", found or "none")
+
+        def read(answer: str) -> "tuple[Choices, FirstLook | None]":
+            chosen = self._in_database(choices, answer)
+            return chosen, self._look(chosen)
+
+        return self._asked("The application's database (none: one of our own)", database, found or "none", read)
+
+    def _in_database(self, choices: "Choices", answer: str) -> "Choices":
         if answer == "none":
             return choices
         if _has_password(answer):
@@ -148,23 +184,6 @@ class _Choosing:
             )
         reads = bool(self._application and self._application.has_password) and ":///" not in answer
         return replace(choices, database_url=answer, reads_password=reads)
-
-    def _with_storage(self, choices: "Choices", storage: str | None) -> "Choices":
-        from mmconsole.secrets.forms import Form  # noqa: PLC0415 - as above
-
-        look = self._look(choices)
-        proposed = self._setup.proposed_form(look, self._application) if look else Form.SEALED
-        answer = storage or (
-            self._asking.text("How tokens are stored (sealed, laravel, plain)", proposed) if look else proposed
-        )
-        if answer not in set(Form):
-            raise UsageError(why=f"There is no form `{output.visible(answer)}`. There are: {', '.join(Form)}.")
-        chosen = Form(answer)
-        if chosen is Form.LARAVEL and not (self._application and self._application.has_key):
-            raise UsageError(why="`laravel` needs the application's APP_KEY: name its .env with --env.")
-        users = self._setup.mapped(look.columns) if look else {}
-        others = tuple(form for form in Form if look and form in look.forms and form is not chosen)
-        return replace(choices, storage=chosen, accept=others, users=users)
 
     def _look(self, choices: "Choices") -> "FirstLook | None":
         if choices.database_url is None:
@@ -176,11 +195,33 @@ class _Choosing:
                 raise
             output.note(f"  ! {output.visible(str(fault))}")
             if not self._asking.yes("Go on all the same?", proposed=False):
-                raise
+                raise UsageError(why="Then another database, please.") from fault
             return None
         held = f"; its tokens are stored as {' and '.join(sorted(look.forms))}" if look.forms else ""
         output.note(f"  + {output.amount(look.users, 'user')} in the table `users`{held}")
         return look
+
+    def _with_storage(self, choices: "Choices", look: "FirstLook | None", storage: str | None) -> "Choices":
+        from mmconsole.secrets.forms import Form  # noqa: PLC0415 - as above
+
+        proposed = self._setup.proposed_form(look, self._application) if look else Form.SEALED
+        question = "How tokens are stored (sealed, laravel, plain)"
+        # Without an application's database there is nothing to choose.
+        chosen = (
+            self._form(proposed) if not look and not storage else self._asked(question, storage, proposed, self._form)
+        )
+        users = self._setup.mapped(look.columns) if look else {}
+        others = tuple(form for form in Form if look and form in look.forms and form is not chosen)
+        return replace(choices, storage=chosen, accept=others, users=users)
+
+    def _form(self, answer: str) -> "Form":
+        from mmconsole.secrets.forms import Form  # noqa: PLC0415 - as above
+
+        if answer not in set(Form):
+            raise UsageError(why=f"There is no form `{output.visible(answer)}`. There are: {', '.join(Form)}.")
+        if answer == Form.LARAVEL and not (self._application and self._application.has_key):
+            raise UsageError(why="`laravel` needs the application's APP_KEY: name its .env with --env.")
+        return Form(answer)
 
     def _teams(self, teams: tuple[str, ...]) -> tuple[str, ...]:
         found = (self._application.team if self._application else None) or ""
@@ -188,12 +229,17 @@ class _Choosing:
         return teams or tuple(text.replace(",", " ").split())
 
     def _place(self, choices: "Choices", place: str | None) -> str:
-        answer = place or self._asking.text(
-            "Where secrets live (keyring, file)", self._setup.place_for_secrets(choices)
+        proposed = self._setup.place_for_secrets(choices)
+        return self._asked("Where secrets live (keyring, file)", place, proposed, _keyring_or_file)
+
+
+def _keyring_or_file(answer: str) -> str:
+    if answer not in {"keyring", "file"}:
+        raise UsageError(
+            why="Secrets live in a `keyring` or a `file` here. systemd credentials and the environment are set up by"
+            ' hand: docs/configuration.md, "Secrets".'
         )
-        if answer not in {"keyring", "file"}:
-            raise UsageError(why="Secrets live in a keyring or a file here; others are set up by hand (see the docs).")
-        return answer
+    return answer
 
 
 def _file(context: typer.Context, *, force: bool, yes: bool) -> Path:
@@ -201,11 +247,15 @@ def _file(context: typer.Context, *, force: bool, yes: bool) -> Path:
     from mmconsole.config import user_config_file  # noqa: PLC0415 - it imports pydantic
 
     file = given(context).config or _named_file() or user_config_file()
+    if file.exists() and not file.is_file():
+        raise UsageError(why=f"{file} is not a file that settings can be written to. Name another one with --config.")
     if not file.exists() or force:
         return file
     asking = _Asking(silent=yes or not output.on_a_terminal())
     if asking.silent:
-        raise FileThere(file=file)
+        raise UsageError(
+            why=f"{file} is there already. Say --force to overwrite it, or name another one with --config."
+        )
     if not asking.yes(f"{file} is there already. Overwrite it?", proposed=False):
         raise Declined
     return file
@@ -251,11 +301,15 @@ def _token(asking: _Asking, application: "LaravelEnv | None", choices: "Choices"
             return application.admin_token
     if output.is_terminal(sys.stdin) and asking.silent:
         return None
+    return _typed_token(choices.url)
+
+
+def _typed_token(server: str) -> Secret | None:
     from mmconsole.cli.login import read_token  # noqa: PLC0415 - as above
 
     if output.is_terminal(sys.stdin):
         output.note("The token of a system administrator, best of a bot with the role system_admin (empty: later).")
-    return read_token(choices.url, may_be_empty=True)
+    return read_token(server, may_be_empty=True)
 
 
 def _is_for(application: "LaravelEnv", url: str) -> bool:
@@ -266,8 +320,13 @@ def _is_for(application: "LaravelEnv", url: str) -> bool:
     return known is None or origin_of(known) == origin_of(url)
 
 
-def _write(file: Path, choices: "Choices", token: Secret | None, *, profile: str | None) -> "Settings":
-    """Everything or nothing: whatever fails, the file is as it was. Raises what storing a token raises."""
+def _write(
+    file: Path, choices: "Choices", token: Secret | None, asking: _Asking, *, profile: str | None
+) -> "tuple[Settings, bool]":
+    """Everything or nothing: whatever fails, the file is as it was. Raises what storing a token raises.
+
+    Returns the settings, and whether there is a token for them.
+    """
     from mmconsole.config import load_settings  # noqa: PLC0415 - help needs none of it
     from mmconsole.services import setup  # noqa: PLC0415
 
@@ -279,11 +338,11 @@ def _write(file: Path, choices: "Choices", token: Secret | None, *, profile: str
         output.note(f"Wrote {file}.")
         if token is not None:
             undo.callback(_put_back, settings, _token_before(settings))
-            _log_in(settings, token)
+            token = _log_in(settings, token, asking)
         if choices.storage == "sealed":
             _make_seal_key(settings)
         undo.pop_all()
-    return settings
+    return settings, token is not None
 
 
 def _restore(file: Path, before: bytes | None) -> None:
@@ -311,7 +370,22 @@ def _put_back(settings: "Settings", before: Secret | None) -> None:
         place.delete()
 
 
-def _log_in(settings: "Settings", token: Secret) -> None:
+def _log_in(settings: "Settings", token: Secret | None, asking: _Asking) -> Secret | None:
+    """Try a token and store it; on a terminal another one can be given. Returns the one that was stored, if any."""
+    while token is not None:
+        try:
+            _try(settings, token)
+        except (AdminTokenDead, AdminTokenTooWeak) as fault:
+            if asking.silent:
+                raise
+            output.note(f"  ! {output.visible(str(fault))}")
+            token = _typed_token(settings.server)
+        else:
+            return token
+    return None
+
+
+def _try(settings: "Settings", token: Secret) -> None:
     from mmconsole.cli.loop import run  # noqa: PLC0415 - as above
     from mmconsole.services.login import log_in  # noqa: PLC0415
 
@@ -331,8 +405,8 @@ def _make_seal_key(settings: "Settings") -> None:
     output.note(f"Made the seal key {keys.current.id} in the {place}. Back it up: mmconsole seal export --output FILE")
 
 
-def _tell_next(token: Secret | None) -> None:
-    steps = ([] if token else ["mmconsole login"]) + ["mmconsole migrate", "mmconsole sync --all --dry-run"]
+def _tell_next(*, logged_in: bool) -> None:
+    steps = ([] if logged_in else ["mmconsole login"]) + ["mmconsole migrate", "mmconsole sync --all --dry-run"]
     output.note(f"\nNext: {', then '.join(f'`{step}`' for step in steps)}.")
 
 

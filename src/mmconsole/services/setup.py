@@ -7,17 +7,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import yaml
 
 from mmconsole.config import Settings, UsersTable, load_settings
 from mmconsole.database import FirstLook, first_look
+from mmconsole.domain.hosts import is_loopback
 from mmconsole.domain.laravel_env import LaravelEnv, read_env
 from mmconsole.errors import FileUnwritable, KeyringSlow, KeyringUnavailable, KeyringUnsafe
 from mmconsole.secrets import admin_token
 from mmconsole.secrets.forms import Form, form_of
 
 ENV_FILE: Final = ".env"
+_FLAGS: Final = {"mattermost.url": "--url", "database.url": "--database"}
+"""What a wrong answer is called by."""
 _LARGEST: Final = 1_000_000
 _KEYRING: Final = (KeyringSlow, KeyringUnavailable, KeyringUnsafe)
 _CALLED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -32,8 +36,9 @@ _CALLED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What applications call the columns that need not be there."""
 _HEAD: Final = """\
-# Settings of mmconsole, written by `mmconsole init`. config.example.yaml explains all there are; what is not named here
-# has its default. No secret belongs in here.
+# Settings of mmconsole, written by `mmconsole init`. config.example.yaml
+# explains all there are; what is not named here has its default.
+# No secret belongs in here.
 """
 
 
@@ -88,6 +93,12 @@ class Choices:
     def settings(self) -> Settings:
         """The settings as they will be. Raises SettingsError for what cannot be meant."""
         return load_settings(file=Path(os.devnull), environment={}, flags=_flags(self.tree()))
+
+
+def in_the_clear(choices: Choices) -> bool:
+    """Whether a token would travel unencrypted to another machine."""
+    address = urlsplit(choices.url)
+    return address.scheme == "http" and not is_loopback(address.hostname or "")
 
 
 def find_application(env: Path) -> LaravelEnv | None:
@@ -163,5 +174,5 @@ def _flags(tree: Mapping[str, Any], prefix: str = "") -> dict[str, tuple[str, An
         if isinstance(value, Mapping):
             found |= _flags(value, f"{prefix}{name}.")
         else:
-            found[prefix + name] = ("mmconsole init", value)
+            found[prefix + name] = (_FLAGS.get(prefix + name, "init"), value)
     return found
