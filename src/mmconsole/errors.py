@@ -6,6 +6,7 @@
     │   └── LinksUnnamed
     ├── SettingsError                   2
     │   ├── UnreadableSettings
+    │   │   └── NoSettingsFile
     │   ├── UnknownSetting
     │   ├── InvalidSetting
     │   ├── MissingSetting
@@ -41,6 +42,7 @@
     │       └── MfaDemanded
     ├── DatabaseError                   1
     │   ├── DatabaseUnreachable
+    │   │   ├── NoDatabaseFile
     │   │   └── ConnectionLost
     │   ├── DriverMissing
     │   ├── LoginRefused
@@ -56,6 +58,7 @@
     │   ├── TableMissing
     │   ├── ColumnMissing
     │   ├── ColumnUnfit
+    │   │   └── ColumnNarrow
     │   ├── OnlyAView
     │   ├── TableNotOnline
     │   ├── LiveTokens
@@ -206,6 +209,10 @@ class UnreadableSettings(SettingsError):
     """{where}: {why}. Compare with config.example.yaml."""
 
 
+class NoSettingsFile(UnreadableSettings):
+    """{where} cannot be read: {why}. Name another file with --config, or have one written by `mmconsole init`."""
+
+
 class UnknownSetting(SettingsError):
     """{where}: there is no setting `{key}`{nearest}. config.example.yaml lists all of them."""
 
@@ -215,7 +222,7 @@ class InvalidSetting(SettingsError):
 
 
 class MissingSetting(SettingsError):
-    """The setting `{key}` is missing. Set it in {file} or as {variable}."""
+    """The setting `{key}` is missing. Set it in {file} or as {variable}{otherwise}."""
 
 
 class UnknownProfile(SettingsError):
@@ -398,16 +405,22 @@ class DatabaseUnreachable(DatabaseError):
     """The database {database} cannot be opened: {why}. Check `database.url` and that the server runs."""
 
 
+class NoDatabaseFile(DatabaseUnreachable):
+    """There is no database file {database}. Correct `database.url`, or let the application make it."""
+
+
 class ConnectionLost(DatabaseUnreachable):
     """The database {database} went away: {why}. What was not stored yet is done by the next run."""
 
 
 class DriverMissing(DatabaseError):
-    """The driver for {database} is not installed. Type: pip install 'mmconsole[{extra}]'"""
+    """The driver for {database} is not installed. Type: pipx inject mmconsole '{package}'
+    (in a virtual environment: pip install '{package}')"""
 
 
 class LoginRefused(DatabaseError):
-    """The database {database} refused the user or the password of `database.url`. Correct them there."""
+    """The database {database} refused the user or the password of `database.url`. Correct them there,
+    or where the password is read from (`database.env_file`)."""
 
 
 class NoSuchDatabase(DatabaseError):
@@ -460,6 +473,11 @@ class ColumnUnfit(DatabaseError):
     """The column `{table}.{column}` cannot hold this: it is {found}, and {needed} is needed."""
 
 
+class ColumnNarrow(ColumnUnfit):
+    """The column `{table}.{column}` is too narrow: it holds {found} characters, and a token as `{form}` has up to
+    {needed}. Let a migration of the application make it TEXT, then try again."""
+
+
 class OnlyAView(DatabaseError):
     """`{table}` is a view, and is only read. Set `database.users.base` to the table behind it: there the two columns
     are written."""
@@ -472,7 +490,7 @@ class TableNotOnline(DatabaseError):
 
 class LiveTokens(DatabaseError):
     """Tokens of ours still work on the server ({count}), and rolling back would forget them.
-    Revoke them first, or say --abandon-tokens."""
+    Revoke them first (`mmconsole tokens revoke --filter status:ok --now`), or say --abandon-tokens."""
 
 
 class NoWorkers(DatabaseError):
@@ -614,7 +632,7 @@ class UserUnknown(MmconsoleError):
 
 
 class AmbiguousName(MmconsoleError):
-    """`{name}` fits several users: {ids}. Say which one by its id."""
+    """`{name}` fits several {of}: {ids}. Say which one by its id."""
 
     exit_code = 2
     http_status = 409

@@ -93,10 +93,10 @@ def test_a_list_is_imported_once_and_again(own: "Shell") -> None:
     again = own("users", "import", first)
     more = own("users", "import", second, "--json")
 
-    assert looked.out == "Would be: 2 users added, 0 changed, 0 as they were.\n"
+    assert looked.out == "2 users added, 0 changed, 0 as before; nothing was written.\n"
     assert before == []
-    assert done.out == "2 users added, 0 changed, 0 as they were.\n"
-    assert again.out == "0 users added, 0 changed, 2 as they were.\n"
+    assert done.out == "2 users added, 0 changed, 0 as before.\n"
+    assert again.out == "0 users added, 0 changed, 2 as before.\n"
     assert more.json == {"added": 1, "changed": 1, "unchanged": 0, "dry_run": False}
     assert rows(own) == [("ann@example.org", "Ann", 1), ("BOB@example.org", "Bob", 0), ("cat@example.org", "", 1)]
 
@@ -129,8 +129,8 @@ def test_an_export_can_be_changed_and_imported(own: "Shell") -> None:
     changed = own("users", "import", "-", given=text.replace("@old.example", "@new.example"))
 
     assert [row["first_name"] for row in csv.DictReader(io.StringIO(text))] == ["'=Ann", "Bob"]
-    assert unchanged.out == "0 users added, 0 changed, 2 as they were.\n"
-    assert changed.out == "0 users added, 2 changed, 0 as they were.\n"
+    assert unchanged.out == "0 users added, 0 changed, 2 as before.\n"
+    assert changed.out == "0 users added, 2 changed, 0 as before.\n"
     assert [row[0] for row in rows(own)] == ["ann@new.example", "bob@new.example"]
 
 

@@ -67,7 +67,7 @@ def test_a_filter_that_cannot_be_understood_shows_the_place(known: "Shell") -> N
     assert done.code == team.code == status.code == 2
     assert done.out == ""
     assert done.err.startswith("ann stauts:ok\n    ^\nmmconsole: The filter cannot be understood at character 5: ")
-    assert "there is no field `stauts`; did you mean `status`?" in done.err
+    assert "there is no field `stauts` (did you mean `status`?)." in done.err
     assert "who is in the team `main` only the server knows" in team.err
     assert "There is no status `fine`. There are: ok, " in status.err
 

@@ -178,7 +178,8 @@ def test_a_settings_file_that_is_not_there(shell: "Shell") -> None:
     done = shell("--config", "/nowhere.yaml", "users", "list")
 
     assert done.code == 2
-    assert "/nowhere.yaml: No such file or directory" in one_line(done)
+    assert "/nowhere.yaml cannot be read: No such file or directory." in one_line(done)
+    assert "written by `mmconsole init`" in done.err
 
 
 def test_no_server_in_the_settings(bare: "Shell") -> None:

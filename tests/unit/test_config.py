@@ -327,6 +327,21 @@ def test_a_value_that_cannot_be_is_answered_with_its_line(
     assert f"`{key}" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("workers: {share: perhaps}", "must be true or false"),
+        ("sync: {max_mails: many}", "must be a whole number"),
+        ("mattermost: {timeout: soon}", "must be a number"),
+        ("web: {listen: 8075}", "must be a text"),
+        ("sync: {teams: 5}", "must be a list"),
+    ],
+)
+def test_why_a_value_cannot_be_is_said_in_our_words(load: Load, text: str, why: str) -> None:
+    with pytest.raises(InvalidSetting, match=why):
+        load(text)
+
+
 def test_a_flag_or_variable_that_cannot_be_names_itself(load: Load) -> None:
     with pytest.raises(InvalidSetting, match=r"^MMCONSOLE_GUARD_PERCENT: `guard.percent` cannot be `101`: .*100"):
         load("", {"MMCONSOLE_GUARD_PERCENT": "101"})

@@ -72,8 +72,10 @@ def check(
     found = None
     if not settings.values.database.embedded:
         from mmconsole.database import fittings  # noqa: PLC0415 - it imports SQLAlchemy
+        from mmconsole.secrets.forms import WIDTHS, Form  # noqa: PLC0415 - as above
 
-        found = fittings(settings)
+        form = Form(settings.values.tokens.storage)
+        found = fittings(settings, form=form, width=WIDTHS[form])
     if json:
         _show_fittings_as_json(settings, found)
     else:

@@ -146,7 +146,8 @@ def _show_grants(settings: "Settings", role: str | None, *, json: bool) -> None:
         if statements:
             output.write(f"-- {heading}:")
         for statement in statements:
-            output.write(f"{output.visible(statement).rstrip(';')};")
+            stop = "" if statement.startswith("--") else ";"
+            output.write(output.visible(statement).rstrip(";") + stop)
     if not found.running:
         output.note("The database is a file: whoever may read and write it needs nothing else.")
 

@@ -50,7 +50,9 @@ class Interrupts:
         self.count += 1
         self.stop.set()
         if self.count == 1 and self.under_way is not None:
-            self.say(f"stopping after the {output.amount(self.under_way(), self.of)} under way; again to stop at once")
+            count = self.under_way()
+            rest = f" after the {output.amount(count, self.of)} under way; again to stop at once" if count else ""
+            self.say(f"stopping{rest}")
         elif self.count <= _PATIENCE:
             self._task.cancel()
         else:

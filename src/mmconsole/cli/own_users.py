@@ -180,8 +180,8 @@ def import_users(
             {"added": done.added, "changed": done.changed, "unchanged": done.unchanged, "dry_run": dry_run}
         )
         return
-    counts = f"{output.amount(done.added, 'user')} added, {done.changed:,} changed, {done.unchanged:,} as they were"
-    output.write(f"{'Would be: ' if dry_run else ''}{counts}.")
+    counts = f"{output.amount(done.added, 'user')} added, {done.changed:,} changed, {done.unchanged:,} as before"
+    output.write(f"{counts}; nothing was written." if dry_run else f"{counts}.")
 
 
 def export_users(

@@ -24,6 +24,13 @@ T = TypeVar("T")
 _COMPLETING: Final = "_MMCONSOLE_COMPLETE"
 UNEXPECTED: Final = 70
 """EX_SOFTWARE: a mistake of ours."""
+_CLUMSY: Final = {
+    "Value error, ": "",
+    "Input should be a valid integer, unable to parse string as an integer": "it must be a whole number",
+    "Input should be a valid number, unable to parse string as a number": "it must be a number",
+    "Input should be ": "it must be ",
+}
+"""What Typer hands on from pydantic, in our words."""
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _LIKE_A_SECRET: Final = re.compile(r"[A-Za-z0-9+/=_-]{20,}")
 
@@ -100,10 +107,13 @@ def _told(fault: Exception, options: Given) -> int:
 
 def _usage(fault: "typer.TyperException") -> str:
     # A token typed as an argument would be quoted by the message.
-    sentence = _LIKE_A_SECRET.sub("***", fault.format_message())
+    sentence = " ".join(_LIKE_A_SECRET.sub("***", fault.format_message()).split())
+    for theirs, ours in _CLUMSY.items():
+        sentence = sentence.replace(theirs, ours)
     context = getattr(fault, "ctx", None)
     hint = f" Try `{context.command_path} --help`." if context is not None else ""
-    return output.visible(" ".join(sentence.split())) + hint
+    stop = "" if sentence.endswith((".", "?", "!")) else "."
+    return output.visible(sentence) + stop + hint
 
 
 def _unexpected(fault: Exception, options: Given) -> int:

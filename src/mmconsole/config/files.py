@@ -9,7 +9,7 @@ from typing import Any, Final
 import platformdirs
 import yaml
 
-from mmconsole.errors import UnreadableSettings
+from mmconsole.errors import NoSettingsFile, UnreadableSettings
 
 _FILE_LIMIT: Final = 1_000_000
 _NODE_LIMIT: Final = 10_000
@@ -61,9 +61,10 @@ def _compose(path: Path) -> yaml.Node | None:
         with path.open(encoding="utf-8") as file:
             # One more than the limit, and never all of a path that has no end.
             text = file.read(_FILE_LIMIT + 1)
-    except (OSError, UnicodeDecodeError) as fault:
-        why = getattr(fault, "strerror", None) or "it is not UTF-8 text"
-        raise UnreadableSettings(where=path, why=why) from fault
+    except OSError as fault:
+        raise NoSettingsFile(where=path, why=fault.strerror or "it is no file") from fault
+    except UnicodeDecodeError as fault:
+        raise UnreadableSettings(where=path, why="it is not UTF-8 text") from fault
     if len(text) > _FILE_LIMIT:
         raise UnreadableSettings(where=path, why="it is too large for a settings file")
     try:

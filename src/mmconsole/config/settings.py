@@ -50,7 +50,10 @@ class Settings:
         url = self.values.mattermost.url
         if url is None:
             where = str(self.file or user_config_file())
-            raise MissingSetting(key="mattermost.url", file=where, variable=variable_of("mattermost.url"))
+            otherwise = "" if self.file else "; or have a file written by `mmconsole init`"
+            raise MissingSetting(
+                key="mattermost.url", file=where, variable=variable_of("mattermost.url"), otherwise=otherwise
+            )
         return url
 
     @property
@@ -106,6 +109,17 @@ class Settings:
         return EMBEDDED_PROJECTS if self.values.database.embedded else self.values.database.projects
 
 
+_MUST_BE: Final = {
+    "bool": "it must be true or false",
+    "int": "it must be a whole number",
+    "float": "it must be a number",
+    "string": "it must be a text, in quotes where it looks like something else",
+    "list": "it must be a list, as in [one, two]",
+    "tuple": "it must be a list, as in [one, two]",
+}
+"""What a type of pydantic's mistakes is about, in our words."""
+
+
 def load_settings(
     *,
     file: Path | None = None,
@@ -155,7 +169,7 @@ def _first_mistake(fault: ValidationError, given: Mapping[str, Given]) -> Settin
     one = given.get(key)
     where = one.origin if one else "settings"
     shown = "this" if one is None or _NOT_TO_SHOW.search(str(one.value)) else f"`{str(one.value)[:60]}`"
-    why = mistake["msg"].removeprefix("Value error, ")
+    why = _MUST_BE.get(mistake["type"].partition("_")[0]) or mistake["msg"].removeprefix("Value error, ")
     return InvalidSetting(where=where, key=key, value=shown, why=why[:1].lower() + why[1:])
 
 

@@ -13,7 +13,7 @@ from mmconsole.config import Settings
 from mmconsole.database.dialect import LOCK_TIMEOUT, STATEMENT_TIMEOUT
 from mmconsole.database.faults import translated
 from mmconsole.domain.filters import searchable
-from mmconsole.errors import DatabaseError, DatabaseUnreachable, DriverMissing
+from mmconsole.errors import DatabaseError, DatabaseUnreachable, DriverMissing, NoDatabaseFile
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -40,7 +40,8 @@ _FILE_OPTIONS: Final[dict[str, Any]] = {
     "check_same_thread": False,
 }
 _NO_URL: Final = "this is not a database URL"
-_EXTRAS: Final = {"postgresql": "postgresql", "mysql": "mysql"}
+_PACKAGES: Final = {"postgresql": "psycopg[binary]", "mysql": "PyMySQL"}
+"""What the extras install: there, `pip install 'mmconsole[…]'` could bring a stranger's package of our name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def connected(address: Address, *, changing: bool = False) -> Iterator["Connecti
 def told(address: Address) -> Iterator[None]:
     """Raises DatabaseUnreachable when there is no such file; what goes wrong inside is told in this room's errors."""
     if address.file is not None and not address.file.exists():
-        raise DatabaseUnreachable(database=address.name, why="there is no such file")
+        raise NoDatabaseFile(database=address.name)
     try:
         yield
     except Exception as fault:
@@ -234,8 +235,8 @@ def _set_up_mysql(*, read_only: bool) -> "Callable[[DBAPIConnection, object], No
 
 
 def _missing_driver(address: Address) -> DatabaseError:
-    extra = _EXTRAS.get(address.url.drivername.partition("+")[0])
-    if extra is None:
+    package = _PACKAGES.get(address.url.drivername.partition("+")[0])
+    if package is None:
         why = f"`{address.url.drivername}` is not known; use sqlite, postgresql or mysql"
         return DatabaseUnreachable(database=address.name, why=why)
-    return DriverMissing(database=address.name, extra=extra)
+    return DriverMissing(database=address.name, package=package)

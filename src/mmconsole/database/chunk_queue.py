@@ -101,7 +101,7 @@ async def open_chunk_queue(settings: Settings, do: Callable[[Chunk], Awaitable[N
     try:
         from procrastinate import App, PsycopgConnector  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as fault:
-        raise NoWorkers(why="the library is not installed (pip install 'mmconsole[workers]')") from fault
+        raise NoWorkers(why="the library is not installed; type: pipx inject mmconsole procrastinate") from fault
     # It would log each task with a traceback of its own.
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
     async with _door(address.name):

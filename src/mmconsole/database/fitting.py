@@ -13,7 +13,7 @@ from mmconsole.database.connection import Connection
 from mmconsole.database.door import looked_at
 from mmconsole.database.layout import OUR_FIELDS, read_layout, read_projects
 from mmconsole.database.migrate import status
-from mmconsole.errors import ColumnMissing, ColumnUnfit, DatabaseError, OnlyAView, TableMissing
+from mmconsole.errors import ColumnMissing, ColumnNarrow, ColumnUnfit, DatabaseError, OnlyAView, TableMissing
 
 _SERVERS: Final = {
     "sqlite": ("SQLite", "SELECT sqlite_version()"),
@@ -57,14 +57,17 @@ class Fittings:
     """The migrations that would run."""
 
 
-def fittings(settings: Settings) -> Fittings:
-    """Look at the application's database, and change nothing. Raises DatabaseError when it cannot be opened."""
+def fittings(settings: Settings, *, form: str, width: int) -> Fittings:
+    """Look at the application's database, and change nothing. Raises DatabaseError when it cannot be opened.
+
+    Tokens are stored as `form`, in up to `width` characters.
+    """
     address = address_of(settings)
     changes = [one.name for one in status(settings) if not one.ran]
     with looked_at(address) as connection:
         users, projects = settings.users_table, settings.projects_table
         found = [*_fittings(connection, users), *(_fittings(connection, projects) if projects.table else ())]
-        fault = _fault(connection, settings, address.name)
+        fault = _fault(connection, settings, address.name) or _narrow(connection, users, form=form, width=width)
         if isinstance(fault, ColumnUnfit):
             place = "{table}.{column}".format_map(fault.facts)
             found = [replace(one, fit=Fit.UNFIT) if one.place == place else one for one in found]
@@ -99,6 +102,13 @@ def _fault(connection: Connection, settings: Settings, database: str) -> Databas
     except (TableMissing, ColumnMissing, ColumnUnfit) as fault:
         return fault
     return None
+
+
+def _narrow(connection: Connection, names: UsersTable, *, form: str, width: int) -> ColumnNarrow | None:
+    column = _columns(connection, names.written).get(names.token)
+    if column is None or column.width is None or column.width >= width:
+        return None
+    return ColumnNarrow(table=names.table, column=names.token, found=column.width, needed=width, form=form)
 
 
 def _server(connection: Connection) -> str:

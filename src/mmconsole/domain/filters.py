@@ -504,4 +504,4 @@ def _texts(values: list[_Value]) -> tuple[str, ...]:
 
 def _nearest(name: str, known: tuple[str, ...]) -> str:
     close = get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean `{close[0]}`?" if close else ""
+    return f" (did you mean `{close[0]}`?)" if close else ""

@@ -22,6 +22,7 @@ _TOLD: Final = frozenset(
     {"health", "cause", "account_id", "token_id", "checked_at", "created_at", "expires_at", "withheld"}
 )
 """What `users export` writes besides: it says how things are, and is not read back."""
+_KNOWN: Final = frozenset(FIELDS) | _TOLD
 _YES: Final = frozenset({"yes", "y", "true", "t", "1", "ja", "oui", "x"})
 _NO: Final = frozenset({"no", "n", "false", "f", "0", "nein", "non", ""})
 _BOMS: Final = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
@@ -120,7 +121,9 @@ def _csv_rows(text: str) -> Iterator[_Row]:
             elif len(cells) > len(titles):
                 yield line, f"it has {len(cells)} cells, and the first line names {len(titles)}"
             else:
-                yield line, {title: _unquoted(cell) for title, cell in zip(titles, cells, strict=False)}
+                # A title that nobody knows was told once; it need not be told of each line.
+                said = zip(titles, cells, strict=False)
+                yield line, {title: _unquoted(cell) for title, cell in said if title in _KNOWN}
     except csv.Error as fault:
         yield begun + 1 + skipped, f"it cannot be taken apart into cells ({fault})"
 
@@ -135,7 +138,7 @@ def _separator_of(text: str) -> tuple[str, int, str]:
 
 def _wrong_titles(titles: list[str]) -> Iterator[str]:
     for title in titles:
-        if title and title not in {*FIELDS, *_TOLD}:
+        if title and title not in _KNOWN:
             yield _unknown(title)
     for title in sorted({title for title in titles if title and titles.count(title) > 1}):
         yield f"`{title}` stands there twice"
@@ -145,8 +148,8 @@ def _wrong_titles(titles: list[str]) -> Iterator[str]:
 
 def _unknown(name: str) -> str:
     near = get_close_matches(name, FIELDS, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(FIELDS)}"
-    return f"there is no field `{name}`; {hint}"
+    hint = f" (did you mean `{near[0]}`?)" if near else f"; there are {', '.join(FIELDS)}"
+    return f"there is no field `{name}`{hint}"
 
 
 def _unquoted(cell: str) -> str:
@@ -176,7 +179,7 @@ def _checked(rows: Iterable[_Row], now: datetime) -> UserList:
 
 def _entry_of(line: int, said: Mapping[str, object], now: datetime) -> tuple[Entry, list[str]]:
     changes: dict[str, object] = {}
-    whys = [_unknown(name) for name in said if name and name not in {*FIELDS, *_TOLD}]
+    whys = [_unknown(name) for name in said if name and name not in _KNOWN]
     for name, read in _READERS.items():
         if name in said:
             try:

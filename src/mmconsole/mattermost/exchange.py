@@ -47,7 +47,7 @@ _HEADERS: Final = {"User-Agent": "mmconsole", "Accept": "application/json", "Acc
 _LONGEST_REQUEST_ID: Final = 64
 """Characters that our tables have for it. A proxy may make it as long as it likes."""
 _NO_SEGMENTS: Final = frozenset({"", ".", ".."})
-_BAD_SEGMENT: Final = "api.context.invalid_url_param.app_error"
+BAD_SEGMENT: Final = "api.context.invalid_url_param.app_error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class Exchange:
     ) -> httpx.Request:
         if any(segment in _NO_SEGMENTS or "/" in segment for segment in segments):
             # The server cleans such paths and would act on another one.
-            raise Refused(server=self.server, call=route.name, error_id=_BAD_SEGMENT, status=400)
+            raise Refused(server=self.server, call=route.name, error_id=BAD_SEGMENT, status=400)
         path = route.path(*[quote(segment, safe="") for segment in segments])
         content = b"" if body is None else msgspec.json.encode(body)
         headers = dict(_HEADERS)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from mmconsole.domain.accounts import AccountId, Team, TeamId
+from mmconsole.errors import NotFound, Refused
 from mmconsole.mattermost import schemas
-from mmconsole.mattermost.exchange import Exchange
+from mmconsole.mattermost.exchange import BAD_SEGMENT, Exchange
 from mmconsole.mattermost.routes import Effect, Route
 
 _ONE: Final = Route("GET", "/teams/{team_id}", schemas.TEAM)
@@ -26,7 +27,13 @@ class TeamCalls:
     async def team_by_name(self, name: str) -> Team:
         """A team by the name in its address. Raises NotFound."""
         wanted = name.lower()
-        return schemas.team_of(await self._exchange.ask(_BY_NAME, wanted, about=lambda row: row.name == wanted))
+        try:
+            return schemas.team_of(await self._exchange.ask(_BY_NAME, wanted, about=lambda row: row.name == wanted))
+        except Refused as fault:
+            # A name that no team can have, of one letter or with a stroke, is not looked for (11.6.0).
+            if fault.error_id != BAD_SEGMENT:
+                raise
+            raise NotFound(**fault.facts) from fault  # type: ignore[arg-type]
 
     async def teams_of(self, account_id: AccountId) -> tuple[Team, ...]:
         """The teams an account is in. Raises NotFound."""

@@ -99,7 +99,7 @@ class Callers:
         if not live:
             raise ApiKeyUnknown(name=name)
         if len(live) > 1:
-            raise AmbiguousName(name=name, ids=", ".join(key.id for key in live))
+            raise AmbiguousName(name=name, of="keys", ids=", ".join(key.id for key in live))
         (key,), now = live, self._now()
         row = Activity(now, self._actor, "API key revoked", None, f"{key.name} ({key.id})")
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from mmconsole.config import Settings
 from mmconsole.database import Database, Snapshot, Stored
-from mmconsole.errors import CannotOpen, ColumnUnfit, LaravelKeyWrong, OnlyAView, OtherCipher, OtherForm
+from mmconsole.errors import CannotOpen, ColumnNarrow, LaravelKeyWrong, OnlyAView, OtherCipher, OtherForm
 from mmconsole.secrets import laravel_keys
 from mmconsole.secrets.ciphers import Vault, open_vault
 from mmconsole.secrets.forms import WIDTHS, Form, form_of
@@ -47,7 +47,7 @@ class Storage:
     async def vault(self) -> Vault:
         """The vault, after the column was seen to hold nothing but accepted forms, and the keys to be the right ones.
 
-        Raises OtherForm, ColumnUnfit, SealKeyMissing, LaravelKeyMissing, LaravelKeyWrong, OtherCipher, and what the
+        Raises OtherForm, ColumnNarrow, SealKeyMissing, LaravelKeyMissing, LaravelKeyWrong, OtherCipher, and what the
         source of the keys can raise.
         """
         # Every link asks for it: a lock that nobody needs would cost as much as opening the token.
@@ -89,14 +89,13 @@ class Storage:
         return await self._make(settings)
 
     def check_width(self, form: Form) -> None:
-        """A column that cuts a token off must show before the first one is written. Raises ColumnUnfit, OnlyAView."""
+        """A column that cuts a token off must show before the first one is written. Raises ColumnNarrow, OnlyAView."""
         width, table = self._database.layout.token_width, self._settings.users_table
         if not self._database.layout.writable:
             raise OnlyAView(table=table.table)
         needed = WIDTHS[form]
         if width is not None and width < needed:
-            found, wanted = f"{width} characters wide", f"{needed} or more (TEXT is best)"
-            raise ColumnUnfit(table=table.table, column=table.token, found=found, needed=wanted)
+            raise ColumnNarrow(table=table.table, column=table.token, found=width, needed=needed, form=form)
 
     async def _checked(self) -> Vault:
         await self._check_forms()

@@ -35,5 +35,5 @@ def _only(name: str, ids: list[UserId]) -> UserId:
     if not ids:
         raise UserUnknown(name=name)
     if len(ids) > 1:
-        raise AmbiguousName(name=name, ids=", ".join(ids[:5]))
+        raise AmbiguousName(name=name, of="users", ids=", ".join(ids[:5]))
     return ids[0]

@@ -41,7 +41,9 @@ def listening(settings: WebSettings) -> Iterator[Listener]:
     try:
         opened = _opened(settings.listen, path)
     except OSError as fault:
-        raise CannotListen(address=settings.listen, why=fault.strerror or str(fault)) from fault
+        # Python adds to some what it has just tried.
+        why = (fault.strerror or str(fault)).partition(" (while attempting")[0]
+        raise CannotListen(address=settings.listen, why=why) from fault
     try:
         yield Listener(opened, _address(opened, encrypted=certificate is not None), certificate, key)
     finally:

@@ -20,6 +20,7 @@ from mmconsole.domain.health import AsOf
 from mmconsole.domain.users import UserId
 from mmconsole.errors import (
     ColumnMissing,
+    ColumnNarrow,
     DatabaseError,
     DatabaseUnreachable,
     DriverMissing,
@@ -113,11 +114,11 @@ async def test_a_server_that_is_not_there_is_unreachable(attach: Attach) -> None
         await opened(load_settings(environment={}, flags={"database.url": ("test", url)}))
 
 
-@pytest.mark.parametrize(("url", "extra"), [("postgresql://x/y", "postgresql"), ("mysql://x/y", "mysql")])
-def test_a_driver_that_is_not_installed_is_named(url: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, {"postgresql": "psycopg", "mysql": "pymysql"}[extra], None)
+@pytest.mark.parametrize(("url", "driver"), [("postgresql://x/y", "psycopg"), ("mysql://x/y", "pymysql")])
+def test_a_driver_that_is_not_installed_is_named(url: str, driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, driver, None)
 
-    with pytest.raises(DriverMissing, match=rf"mmconsole\[{extra}\]"):
+    with pytest.raises(DriverMissing, match=rf"(?i)pipx inject mmconsole '{driver}"):
         migrate(load_settings(environment={}, flags={"database.url": ("test", url)}))
 
 
@@ -396,9 +397,9 @@ async def test_ids_that_are_uuids_use_the_index(attach: Attach) -> None:
 def test_fittings_say_what_is_there_and_what_would_be_added(attach: Attach) -> None:
     settings = attach()
 
-    before = fittings(settings)
+    before = fittings(settings, form="laravel", width=228)
     migrate(settings)
-    after = fittings(settings)
+    after = fittings(settings, form="laravel", width=228)
 
     assert {one.key: one.fit for one in before.columns} == {
         "database.users.id": Fit.FITS,
@@ -414,11 +415,23 @@ def test_fittings_say_what_is_there_and_what_would_be_added(attach: Attach) -> N
     assert after.changes == []
 
 
+@pytest.mark.kinds("postgresql")
+def test_a_column_that_would_cut_a_token_off_does_not_fit(attach: Attach) -> None:
+    settings = attach(more="ALTER TABLE users ADD COLUMN mattermost_token VARCHAR(64);")
+
+    narrow = fittings(settings, form="laravel", width=228)
+    wide_enough = fittings(settings, form="plain", width=26)
+
+    assert isinstance(narrow.fault, ColumnNarrow)
+    assert {one.key for one in narrow.columns if one.fit is Fit.UNFIT} == {"database.users.token"}
+    assert wide_enough.fault is None
+
+
 @pytest.mark.kinds("sqlite", "postgresql", "mariadb")
 def test_fittings_say_what_is_missing_or_cannot_hold_it(attach: Attach) -> None:
-    found = fittings(attach(name="created_at", locale="tongue"))
+    found = fittings(attach(name="created_at", locale="tongue"), form="laravel", width=228)
 
     assert {one.key for one in found.columns if one.fit is Fit.MISSING} == {"database.users.locale"}
     assert isinstance(found.fault, ColumnMissing)
-    unfit = fittings(attach(name="created_at"))
+    unfit = fittings(attach(name="created_at"), form="laravel", width=228)
     assert {one.key for one in unfit.columns if one.fit is Fit.UNFIT} == {"database.users.name"}

@@ -193,8 +193,9 @@ async def test_a_team_is_joined_once_or_twice(client: MattermostClient, ann: Acc
 
 
 async def test_a_team_that_does_not_exist_is_not_found(client: MattermostClient) -> None:
-    with pytest.raises(NotFound):
-        await client.team_by_name("no-such-team-anywhere")
+    for name in ("no-such-team-anywhere", "x", "a/b"):
+        with pytest.raises(NotFound):
+            await client.team_by_name(name)
 
 
 async def test_the_facts_are_what_a_sync_needs_to_know(client: MattermostClient) -> None:

@@ -164,7 +164,7 @@ async def test_a_column_that_is_too_narrow_is_seen_before_anything_is_written(wo
 
     async with world.core() as core:
         narrow(core, 200)
-        with pytest.raises(ColumnUnfit, match="200 characters wide, and 228 or more"):
+        with pytest.raises(ColumnUnfit, match="holds 200 characters, and a token as `laravel` has up to 228"):
             await core.restorage.run(Form.LARAVEL)
         assert (await core.restorage.plan(Form.PLAIN)).done.due == 2
 

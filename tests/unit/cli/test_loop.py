@@ -37,6 +37,19 @@ def test_the_first_signal_is_polite_while_users_are_under_way() -> None:
     assert said == ["stopping after the 1 user under way; again to stop at once"]
 
 
+def test_nobody_under_way_is_not_counted() -> None:
+    said: list[str] = []
+
+    async def work(signals: Interrupts) -> None:
+        signals.under_way, signals.say = lambda: 0, said.append
+        os.kill(os.getpid(), signal.SIGINT)
+        await signals.stop.wait()
+
+    run(work)
+
+    assert said == ["stopping"]
+
+
 def test_the_second_signal_is_not() -> None:
     async def work(signals: Interrupts) -> None:
         signals.under_way, signals.say = lambda: 1, lambda _: None

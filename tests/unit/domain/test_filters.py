@@ -147,9 +147,9 @@ def test_a_filter_of_nothing_means_everybody() -> None:
 @pytest.mark.parametrize(
     ("text", "at", "says"),
     [
-        ("ann statsu:ok", 4, "no field `statsu`; did you mean `status`"),
+        ("ann statsu:ok", 4, "no field `statsu` (did you mean `status`"),
         ("-x:1", 1, "there is no field `x`"),
-        ("status:ok,expird", 10, "no status `expird`; did you mean `expired`?; there are ok, expiring"),
+        ("status:ok,expird", 10, "no status `expird` (did you mean `expired`?); there are ok, expiring"),
         ('bo name:"Ann', 8, "this quote is not closed"),
         ('"a\\"', 0, "this quote is not closed"),
         ('"a"b', 3, "after a closing quote"),

@@ -105,6 +105,10 @@ def test_every_mistake_is_told_with_its_line() -> None:
     ]
 
 
+def test_a_column_nobody_knows_is_told_once() -> None:
+    assert [line for line, _ in mistakes("email,note\na@x.org,1\nb@x.org,2\n")] == [1]
+
+
 def test_lines_are_counted_through_cells_of_several_lines() -> None:
     text = 'email,last_name\nann@x.org,"two\nlines"\nbroken,x\n'
 
@@ -114,7 +118,7 @@ def test_lines_are_counted_through_cells_of_several_lines() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "why"),
     [
-        ("e-mial,last_name\nann@x.org,x\n", 1, "there is no field `e_mial`; did you mean `email`?"),
+        ("e-mial,last_name\nann@x.org,x\n", 1, "there is no field `e_mial` (did you mean `email`?)"),
         ("email,email\na@x.org,b@x.org\n", 1, "`email` stands there twice"),
         ("last_name\nLee\n", 1, "there is no column `email` by which users are known"),
         ("email\na@x.org\nA@X.org\n", 3, "`a@x.org` stands in line 2 already"),
@@ -138,7 +142,7 @@ def test_what_cannot_be_meant(text: str, line: int, why: str) -> None:
         ("{", "it is not JSON"),
         ("[1]", "it is not an object"),
         ('{"email": ["a@x.org"]}', "`email` is not a text"),
-        ('{"mail": "a@x.org", "email": "a@x.org"}', "there is no field `mail`; did you mean `email`?"),
+        ('{"mail": "a@x.org", "email": "a@x.org"}', "there is no field `mail` (did you mean `email`?)"),
         ("{}", "`email` is missing"),
     ],
 )
