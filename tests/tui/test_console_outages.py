@@ -133,7 +133,7 @@ async def test_a_console_that_cannot_open_its_database_ends_with_the_reason(offi
     office.file.unlink()
     app = Watched(office.settings, partial(open_core, office.settings, face="test"))
 
-    with pytest.raises(DatabaseUnreachable, match="no such file"):
+    with pytest.raises(DatabaseUnreachable, match="There is no database file"):
         await _run_to_its_crash(app)
 
 
