@@ -17,6 +17,10 @@ class Stored(NamedTuple):
     key: Any
     text: str
 
+    def __repr__(self) -> str:
+        # The text may be the plain secret.
+        return f"Stored({self.user_id})"
+
     @property
     def user_id(self) -> UserId:
         return UserId(str(self.key))

@@ -74,6 +74,10 @@ class _Exchange(NamedTuple):
     new: str
     fingerprint: str
 
+    def __repr__(self) -> str:
+        # Both texts may be the plain secret.
+        return f"_Exchange({self.user_id})"
+
 
 async def stock_of(database: Database, vault: Vault | None = None) -> Stock:
     """How many values there are by form and key. Which of Laravel's keys wrote one, only a vault can tell."""

@@ -30,6 +30,7 @@ async def test_pages_hold_every_stored_value_once_in_the_order_of_the_key(larave
 
     assert (first, second, third) == ([Stored(7, "seven")], [Stored(9, "nine")], [])
     assert first[0].user_id == ANN
+    assert repr(first[0]) == "Stored(7)"
 
 
 async def test_a_value_is_exchanged_only_for_the_one_that_was_seen(laravel: Database) -> None:
