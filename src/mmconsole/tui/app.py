@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
+from textual.events import TextSelected
 from textual.filter import LineFilter
 from textual.screen import Screen
 
@@ -400,6 +401,12 @@ class Console(Crashing, inherit_bindings=False):
     def _load_failed(self, event: VirtualTable.LoadFailed) -> None:
         self.say(str(event.fault))
 
+    @on(TextSelected)
+    def _text_selected(self) -> None:
+        """Somebody let go of the mouse, which marks text or does not."""
+        if text := self.screen.get_selected_text():
+            self.at_hand.copy_text(text)
+
     # ── actions ──────────────────────────────────────────────────────────────────────────────────
 
     def do(self, id_: str) -> None:
@@ -456,6 +463,9 @@ class Console(Crashing, inherit_bindings=False):
         self.main.go_to(PANES[(PANES.index(self.main.pane) + by) % len(PANES)])
 
     def do_back(self) -> None:
+        if self.screen.selections:
+            self.screen.clear_selection()
+            return
         if self.main.current.go_back():
             return
         if self.known.chosen is not None and self.main.pane is Pane.USERS:

@@ -11,6 +11,7 @@ from mmconsole.errors import BadFilter, MmconsoleError
 from mmconsole.services.exporting import Document, Form, export, users_in_pages
 from mmconsole.tui import clipboard
 from mmconsole.tui.actions import Pane
+from mmconsole.tui.cells import counted
 from mmconsole.tui.copying import WORDS, choices, text_of
 from mmconsole.tui.log_view import LogLine
 from mmconsole.tui.menu import Choice, Menu
@@ -74,6 +75,14 @@ class AtHand:
         why = await clipboard.copy(text, console.send)
         of = f" of {len(users):,} users" if len(users) > 1 else ""
         console.say(f"Not copied: {why}." if why else f"Copied: {WORDS[kind]}{of}.")
+
+    def copy_text(self, text: str) -> None:
+        """What was marked with the mouse."""
+        self._console.run_worker(self._copy_text(text), group="copy", exclusive=True)
+
+    async def _copy_text(self, text: str) -> None:
+        why = await clipboard.copy(text, self._console.send)
+        self._console.say(f"Not copied: {why}." if why else f"Copied: {counted(len(text), 'character')}.")
 
     def _meant(self) -> tuple[str, ...]:
         table = self._console.users.table()

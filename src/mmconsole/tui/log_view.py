@@ -11,12 +11,12 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from mmconsole.tui.cells import fitted, harmless, width_of
 from mmconsole.tui.kept import Kept
 from mmconsole.tui.privacy import mask, mask_within
+from mmconsole.tui.selecting import SelectableLines
 
 CAPACITY: Final = 20_000
 _SLACK: Final = 8
@@ -66,7 +66,7 @@ Piece = tuple[LogLine, str]
 """A line of the screen: all of a log line, or a part of a wrapped one."""
 
 
-class LogView(Kept, ScrollView, can_focus=True, inherit_bindings=False):
+class LogView(Kept, SelectableLines, can_focus=True, inherit_bindings=False):
     """Follows the newest line until somebody scrolls up; then it counts what came since."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -129,6 +129,8 @@ class LogView(Kept, ScrollView, can_focus=True, inherit_bindings=False):
         self._lines += new
         self._pieces += pieces
         dropped = self._drop_oldest()
+        if dropped:
+            self.drop_selection()
         if not self.follows:
             self.pending += sum(map(self._shows, new))
         if pieces or dropped:
@@ -252,6 +254,7 @@ class LogView(Kept, ScrollView, can_focus=True, inherit_bindings=False):
 
     def _rebuild(self) -> None:
         self._found = None
+        self.drop_selection()
         self._pieces = self._split(self._lines)
         self._resize(0)
         self.refresh()
@@ -290,12 +293,20 @@ class LogView(Kept, ScrollView, can_focus=True, inherit_bindings=False):
         self._tones = {}
 
     def render_line(self, y: int) -> Strip:
-        place, width = self.scroll_offset.y + y, self._width()
+        place = self.scroll_offset.y + y
         if place >= len(self._pieces):
-            return Strip.blank(width, self.rich_style)
-        line, text = self._pieces[place]
+            return Strip.blank(self._width(), self.rich_style)
+        line = self.drawn_line(place)
+        return line if self._selection is None else self.shown(line, place)
+
+    def line_count(self) -> int:
+        return len(self._pieces)
+
+    def drawn_line(self, number: int) -> Strip:
+        width = self._width()
+        line, text = self._pieces[number]
         style = self.rich_style + self._tone(line.gravity.name.lower())
-        if place == self._found:
+        if number == self._found:
             style += self._tone("found")
         elif self.sought and self.sought in text.lower():
             style += self._tone("hit")

@@ -5,7 +5,6 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.events import DescendantFocus, Resize, ScreenResume
 from textual.message import Message
-from textual.screen import Screen
 from textual.widget import Widget
 
 from mmconsole.tui.actions import PANES, Pane
@@ -17,11 +16,12 @@ from mmconsole.tui.kept import Kept
 from mmconsole.tui.key_bar import KeyBar
 from mmconsole.tui.log_pane import LogPane
 from mmconsole.tui.panes import PaneWidget, StateChanged
+from mmconsole.tui.selecting import SelectingScreen
 from mmconsole.tui.shapes import HEIGHTS, WIDTHS, Part, Shape, classes_of, parts
 from mmconsole.tui.users_pane import UsersPane
 
 
-class MainScreen(Kept, Screen[None], inherit_bindings=False):
+class MainScreen(Kept, SelectingScreen[None], inherit_bindings=False):
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = list(WIDTHS)  # noqa: RUF012 - as Textual's
     VERTICAL_BREAKPOINTS = list(HEIGHTS)  # noqa: RUF012 - as Textual's

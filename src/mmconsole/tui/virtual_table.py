@@ -13,12 +13,12 @@ from rich.style import Style
 from textual import events
 from textual.geometry import Region, Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from mmconsole.errors import MmconsoleError
 from mmconsole.tui.cells import ELLIPSIS, fitted, width_of
 from mmconsole.tui.kept import Kept
+from mmconsole.tui.selecting import SelectableLines
 
 HEADER_LINES: Final = 1
 GUTTER: Final = 4
@@ -120,9 +120,10 @@ class _Styles:
     tones: dict[str, Style] = field(default_factory=dict)
 
 
-class VirtualTable(Kept, ScrollView, can_focus=True, inherit_bindings=False):
+class VirtualTable(Kept, SelectableLines, can_focus=True, inherit_bindings=False):
     """Line 0 is the header; the row of index `i` is line `i + 1` of the virtual content."""
 
+    HEADER = HEADER_LINES
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "virtual-table--header",
         "virtual-table--cursor",
@@ -238,6 +239,7 @@ class VirtualTable(Kept, ScrollView, can_focus=True, inherit_bindings=False):
     def show(self, source: RowSource) -> None:
         """Show other rows. The cursor stays on its row, else where it was; marks stay, seen or not."""
         self.source = source
+        self.drop_selection()
         self._hidden = None
         place = None if self._cursor is None else source.index_of(self._cursor)
         self._place = max(0, min(self._place if place is None else place, len(source) - 1))
@@ -482,7 +484,15 @@ class VirtualTable(Kept, ScrollView, can_focus=True, inherit_bindings=False):
             notes = [] if len(self.source) else self.empty.splitlines()
             text = fitted(" " * GUTTER + (notes[index] if index < len(notes) else ""), width)
             return Strip([Segment(text, styles.base + styles.tones["quiet"])], width)
-        return self._row(self.source.key_at(index), styles, width, cursor=index == self._place)
+        row = self._row(self.source.key_at(index), styles, width, cursor=index == self._place)
+        return row if self._selection is None else self.shown(row, index)
+
+    def line_count(self) -> int:
+        return len(self.source)
+
+    def drawn_line(self, number: int) -> Strip:
+        styles = self._styles = self._styles or self._styles_now()
+        return self._row(self.source.key_at(number), styles, self._width(), cursor=False)
 
     def _styles_now(self) -> _Styles:
         def partial(name: str) -> Style:
@@ -543,7 +553,8 @@ class VirtualTable(Kept, ScrollView, can_focus=True, inherit_bindings=False):
                 self.post_message(self.SortAsked(self, column.key))
             return
         index = self.scroll_offset.y + event.y - HEADER_LINES
-        if index >= len(self.source):
+        if index >= len(self.source) or self.text_selection is not None:
+            # Where the mouse let go of a selection nobody has clicked.
             return
         self.move_to(index)
         if self._markable and event.x in {GUTTER - 2, GUTTER - 1}:
