@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -166,6 +166,28 @@ async def test_user_who_comes_back_before_the_step_keeps_the_token(world: World)
 
     assert summary.counts == {"skipped": 1}
     world.assert_in_step(ann)
+
+
+@pytest.mark.parametrize("fields", [{"roles": "system_user system_admin"}, {"is_bot": True}], ids=["admin", "bot"])
+async def test_account_that_became_another_before_the_step_is_not_deactivated(
+    world: World, fields: dict[str, Any]
+) -> None:
+    """The account is read again, too."""
+    world.set(sync__deactivate=True)
+    ann = world.add("ann@x.test")
+    await world.sync()
+    account = world.server.account("ann@x.test")
+    world.leave(ann)
+    async with world.core() as core:
+
+        async def change(_forecast: object) -> bool:
+            world.server.change(account, **fields)
+            return True
+
+        await core.sync.run(SyncRequest(), confirm=change)
+
+    assert (account.delete_at, account.tokens) == (0, ())
+    assert not world.record(ann)["deactivated_by_us"]
 
 
 async def test_operator_who_declines_removes_nothing(world: World) -> None:
