@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from mmconsole.cli import output
+from mmconsole.cli.run import code_of_end
 from mmconsole.cli.summary import (
     NOT_DONE,
     SHOWN_ON_A_TERMINAL,
-    SOME_FAILED,
     counted_lines,
     named,
     together_or_apart,
@@ -18,7 +18,6 @@ from mmconsole.cli.summary import (
 from mmconsole.domain.accounts import moment_of
 from mmconsole.domain.channels import Channel, ChannelChange, Did
 from mmconsole.domain.plans import Outcome
-from mmconsole.errors import Interrupted
 from mmconsole.services.channels.adding import Added
 from mmconsole.services.channels.runs import ChannelPlan, ChannelRun
 
@@ -60,11 +59,7 @@ class _Reason:
 
 
 def exit_code_of(ending: Ending[R]) -> int:
-    if ending.interrupted:
-        return Interrupted.exit_code
-    if ending.run.fault is not None:
-        return ending.run.fault.exit_code
-    return SOME_FAILED if _troubled(ending.run) else 0
+    return code_of_end(interrupted=ending.interrupted, fault=ending.run.fault, troubled=_troubled(ending.run))
 
 
 def _troubled(run: Added | ChannelRun) -> bool:

@@ -9,15 +9,14 @@ from typing import Any, Final
 
 from mmconsole.cli import output
 from mmconsole.cli.loop import Interrupts
+from mmconsole.cli.run import code_of_end
 from mmconsole.cli.under_way import pace_of, under_way
 from mmconsole.core import Core
 from mmconsole.domain.checks import cure_of, is_broken
 from mmconsole.domain.health import GRAVEST_FIRST, STATUSES
 from mmconsole.domain.tokens import Health
-from mmconsole.errors import Interrupted
 from mmconsole.services.checks.checks import Checked, CheckRequest, CheckSummary
 
-SOME_BROKEN: Final = 3
 SHOWN_OF_EACH: Final = 10
 """Users of each status and cause that a terminal shows; elsewhere it is all that are known."""
 
@@ -43,9 +42,7 @@ async def check(core: Core, request: CheckRequest, signals: Interrupts) -> Endin
 
 
 def exit_code_of(ending: Ending) -> int:
-    if ending.interrupted:
-        return Interrupted.exit_code
-    return SOME_BROKEN if ending.summary.troubled else 0
+    return code_of_end(interrupted=ending.interrupted, troubled=ending.summary.troubled)
 
 
 # ── showing ──────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from mmconsole.cli import output
-from mmconsole.cli.run import given
+from mmconsole.cli.run import SOME_FAILED, given
 from mmconsole.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ knowing and keeps mmconsole from nothing.
 
 Exit codes: 0 all is well, 3 something is not, or could not be found out.
 """
-_BROKEN: Final = 3
 _GLYPHS: Final = {"yes": "+", "no": "x", "unknown": "?"}
 _WIDEST: Final = 110
 
@@ -117,7 +116,7 @@ class _Printer:
 
         counts = ", ".join(f"{count} {verdict}" for verdict, count in counted(self._found).items() if count)
         output.note(f"{output.amount(len(self._found), 'finding')}: {counts}")
-        return _BROKEN if any(finding.ails for finding in self._found) else 0
+        return SOME_FAILED if any(finding.ails for finding in self._found) else 0
 
     def _print_lines(self, finding: "Finding") -> None:
         if finding.group != self._group:

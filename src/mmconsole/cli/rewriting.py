@@ -5,16 +5,15 @@ from typing import Any, Final, TypeVar
 
 from mmconsole.cli import output
 from mmconsole.cli.loop import Interrupts
+from mmconsole.cli.run import code_of_end
 from mmconsole.cli.under_way import under_way
 from mmconsole.core import Core
-from mmconsole.errors import Interrupted
 from mmconsole.secrets.forms import Form
 from mmconsole.services.restorage import Restored
 from mmconsole.services.rewrite import AT_ONCE, Rewritten, Stock
 from mmconsole.services.rotation import Rotated
 from mmconsole.services.summary import Progress
 
-SOME_FAILED: Final = 3
 SHOWN: Final = 20
 """Values that cannot be opened, which are shown to people; --json has up to 1,000."""
 
@@ -37,9 +36,7 @@ async def rotation(core: Core, signals: Interrupts, *, wait: bool) -> tuple[Rota
 
 
 def exit_code_of(done: Rewritten, *, interrupted: bool) -> int:
-    if interrupted:
-        return Interrupted.exit_code
-    return SOME_FAILED if done.refused or done.overtaken else 0
+    return code_of_end(interrupted=interrupted, troubled=done.refused + done.overtaken)
 
 
 # ── showing ──────────────────────────────────────────────────────────────────────────────────────

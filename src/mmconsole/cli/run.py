@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _COMPLETING: Final = "_MMCONSOLE_COMPLETE"
+SOME_FAILED: Final = 3
+"""All was tried, and some of it failed."""
 UNEXPECTED: Final = 70
 """EX_SOFTWARE: a mistake of ours."""
 _CLUMSY: Final = {
@@ -38,6 +40,15 @@ _LIKE_A_SECRET: Final = re.compile(r"[A-Za-z0-9+/=_-]{20,}")
 def given(context: "typer.Context") -> Given:
     found = context.find_object(Given)
     return found if found is not None else Given()
+
+
+def code_of_end(*, troubled: int, interrupted: bool = False, fault: MmconsoleError | None = None) -> int:
+    """The exit code of what does much: a signal says more than what stopped it, and that more than what failed."""
+    if interrupted:
+        return Interrupted.exit_code
+    if fault is not None:
+        return fault.exit_code
+    return SOME_FAILED if troubled else 0
 
 
 def run_core(context: "typer.Context", work: "Callable[[Core, Interrupts], Coroutine[Any, Any, T]]") -> T:

@@ -7,15 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, TypeVar
 
 from mmconsole.cli import output
+from mmconsole.cli.run import code_of_end
 from mmconsole.domain.forecast import Forecast
 from mmconsole.domain.plans import Finding, Kind, Outcome, Result
-from mmconsole.errors import Interrupted
 from mmconsole.services.recovery import Recovered
 from mmconsole.services.summary import LEFT_FOR_LATER, Link, Summary
 
 T = TypeVar("T")
 
-SOME_FAILED: Final = 3
 SHOWN_ON_A_TERMINAL: Final = 20
 _FEW: Final = 3
 """So many users of one reason have a line each; of more the first are named."""
@@ -36,11 +35,8 @@ class Ending:
 
 
 def exit_code_of(ending: Ending) -> int:
-    if ending.interrupted:
-        return Interrupted.exit_code
-    if ending.summary.fault is not None:
-        return ending.summary.fault.exit_code
-    return SOME_FAILED if ending.summary.troubled else 0
+    summary = ending.summary
+    return code_of_end(interrupted=ending.interrupted, fault=summary.fault, troubled=summary.troubled)
 
 
 def counts_of(summary: Summary) -> dict[str, int]:

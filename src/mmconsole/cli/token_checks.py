@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from mmconsole.cli import filters, output
-from mmconsole.cli.run import run_core
+from mmconsole.cli.run import SOME_FAILED, run_core
 from mmconsole.cli.sync import SomeUsers
 from mmconsole.errors import UsageError
 
@@ -53,7 +53,6 @@ The string is never an argument: those are seen by everybody on the machine. Wit
 
 Exit codes: 0 it is a user's token, 1 failed, 2 usage, 3 it is nobody's, or could not be revoked.
 """
-_SOME_FAILED: Final = 3
 _PAGE: Final = 1_000
 _LONGEST: Final = 4_096
 
@@ -189,7 +188,7 @@ def identify(
             output.write(line)
     if revoked and revoked.fault is not None:
         raise revoked.fault
-    raise typer.Exit(0 if owners and not (revoked and revoked.troubled) else _SOME_FAILED)
+    raise typer.Exit(0 if owners and not (revoked and revoked.troubled) else SOME_FAILED)
 
 
 def _identified(owners: "Sequence[ListedUser]", revoked: "Summary | None") -> dict[str, Any]:

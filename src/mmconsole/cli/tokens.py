@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from mmconsole.cli import output, token_checks, token_life
-from mmconsole.cli.run import given, run_core
+from mmconsole.cli.run import SOME_FAILED, given, run_core
 from mmconsole.cli.sync import AllowRemovals
 from mmconsole.errors import Declined
 
@@ -73,7 +73,7 @@ def recover(  # noqa: PLR0913 - one parameter per option
         )
         with output.reader():
             recovering.show_swept(swept, json=json)
-        raise typer.Exit(3 if swept.failed else 0)
+        raise typer.Exit(SOME_FAILED if swept.failed else 0)
     recovered, unstored = run_core(context, lambda core, _: recovering.recover(core))
     with output.reader():
         recovering.show_recovered(recovered, unstored, json=json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from mmconsole.cli import output
-from mmconsole.cli.run import given
+from mmconsole.cli.run import SOME_FAILED, given
 from mmconsole.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 some users failed or were held back (--
 (--once).
 """
 _NOT_DONE: Final = frozenset({"failed", "skipped", "held back"})
-_SOME_FAILED: Final = 3
 
 
 def watch(
@@ -105,7 +104,7 @@ async def _follow(core: "Core", signals: "Interrupts", *, once: bool, json: bool
         return 0
     tally = await core.observer.drain(lines, signals.stop)
     output.note(_ending(tally))
-    return _SOME_FAILED if _NOT_DONE & tally.counts.keys() else 0
+    return SOME_FAILED if _NOT_DONE & tally.counts.keys() else 0
 
 
 def _ending(tally: "Tally") -> str:

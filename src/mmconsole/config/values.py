@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator
@@ -321,7 +321,7 @@ class Values(Section):
 
 def leaf_keys() -> tuple[str, ...]:
     """All settings by their dotted keys, in the order of `Values`."""
-    return tuple(_leaves(Values))
+    return tuple(key for key, _ in _leaves(Values))
 
 
 def variable_of(key: str) -> str:
@@ -329,23 +329,15 @@ def variable_of(key: str) -> str:
     return PREFIX + key.replace(".", "_").upper()
 
 
-def _leaves(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def _leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each setting with the type of its values."""
     for name, field in model.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from _leaves(kind, f"{prefix}{name}.")
         else:
-            yield prefix + name
+            yield prefix + name, kind
 
 
-def _optional_leaves(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Leaves for which `null` says something: that there is none."""
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _optional_leaves(kind, f"{prefix}{name}.")
-        elif type(None) in get_args(kind):
-            yield prefix + name
-
-
-OPTIONAL: Final = frozenset(_optional_leaves(Values))
+OPTIONAL: Final = frozenset(key for key, kind in _leaves(Values) if type(None) in get_args(kind))
+"""Settings for which `null` says something: that there is none."""

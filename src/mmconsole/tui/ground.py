@@ -79,9 +79,14 @@ class Approval:
     allow_removals: int | None = None
 
 
+def tripped_guard(summary: Summary) -> GuardTripped | None:
+    """The guard, if it would stop a plan: too many would lose something."""
+    return next((fault for fault in summary.would_stop if isinstance(fault, GuardTripped)), None)
+
+
 async def past_obstacles(ground: Ground, title: str, summary: Summary, plans: list[UserPlan]) -> Approval | None:
     """Ask about what would be lost, and tell what stops it. None means no."""
-    tripped = next((fault for fault in summary.would_stop if isinstance(fault, GuardTripped)), None)
+    tripped = tripped_guard(summary)
     other = next((fault for fault in summary.would_stop if fault is not tripped), None)
     if other is not None:
         ground.desk.say(str(other))

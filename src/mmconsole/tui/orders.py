@@ -1,6 +1,7 @@
 """What a key orders to be done on the server. The action `x` of the table is the method `do_x` here."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from mmconsole.tui import channel_flows, job_flows, sync_flows, token_flows
 from mmconsole.tui.dialogs import YES, Dialog
@@ -8,7 +9,7 @@ from mmconsole.tui.ground import Ground
 from mmconsole.tui.permission import WRITABLE_FOR
 from mmconsole.tui.targets import Targets
 
-Order = Callable[[Ground, Targets], Awaitable[None]]
+Order = Callable[[Ground, Targets], Coroutine[Any, Any, None]]
 
 
 class Orders:
@@ -38,7 +39,7 @@ class Orders:
         if not targets.shown and not (hidden and targets.hidden):
             self._ground.desk.say(f"{len(targets.hidden):,} marked, all hidden by the filter; esc clears it.")
             return
-        self._ground.running.start(_flow(order, self._ground, targets))
+        self._ground.running.start(order(self._ground, targets))
 
     # ── everything ───────────────────────────────────────────────────────────────────────────────
 
@@ -100,7 +101,3 @@ class Orders:
 
 
 _MINUTES = f"{int(WRITABLE_FOR.total_seconds() // 60)} minutes"
-
-
-async def _flow(order: Order, ground: Ground, targets: Targets) -> None:
-    await order(ground, targets)

@@ -6,21 +6,20 @@ from typing import Final
 from mmconsole.domain.health import STATUSES
 from mmconsole.domain.plans import Kind, UserPlan
 from mmconsole.domain.token_plans import Act
-from mmconsole.errors import GuardTripped
 from mmconsole.services.checks.checks import CheckRequest, CheckSummary
 from mmconsole.services.summary import Summary
 from mmconsole.services.tokens import tokens
 from mmconsole.services.tokens.tokens import TokenRequest
 from mmconsole.tui.cells import counted
 from mmconsole.tui.dialogs import MORE, YES, Dialog, word_to_type
-from mmconsole.tui.ground import Approval, Ground, apply, tell_end, why_nothing
+from mmconsole.tui.ground import Approval, Ground, apply, tell_end, tripped_guard, why_nothing
 from mmconsole.tui.plan_flows import make_plan, show_plan
 from mmconsole.tui.running import TOKENS
 from mmconsole.tui.targets import Targets
 from mmconsole.tui.work import PlannedUser, Work
 
-_WORDS: Final = {Kind.REPLACE}
-"""Steps that are never done without a look at the plan: the old token works."""
+_NEVER_UNSEEN: Final = {Kind.REPLACE}
+"""Steps that are only done after a look at the plan: the old token works."""
 
 
 async def test(ground: Ground, targets: Targets) -> None:
@@ -72,8 +71,8 @@ async def revoke(ground: Ground, targets: Targets) -> None:
         users = (*targets.shown, *targets.hidden)
     if answer != YES or not ground.permission.writable:
         return
-    tripped = any(isinstance(fault, GuardTripped) for fault in summary.would_stop)
-    approval = Approval([one.plan for one in planned], summary.removals if tripped else None)
+    allowed = None if tripped_guard(summary) is None else summary.removals
+    approval = Approval([one.plan for one in planned], allowed)
     done = await apply(ground, tokens.KIND, tokens.title_of(request), approval, users=users)
     if done.job_id is not None and (undoing := (await ground.core.jobs.show(done.job_id)).undoing).until is not None:
         # Of a token that was gone already nothing is left to take back, whatever was planned.
@@ -124,7 +123,7 @@ async def _run(ground: Ground, title: str, request: TokenRequest) -> Summary:
 
 def _is_safe(plan: UserPlan) -> bool:
     """Whether nothing that works can be lost, and nobody decided against it."""
-    return not plan.asks and _WORDS.isdisjoint(plan.steps)
+    return not plan.asks and _NEVER_UNSEEN.isdisjoint(plan.steps)
 
 
 def _revoke_dialog(
@@ -145,7 +144,7 @@ def _revoke_dialog(
     lines += [f"! {fault}" for fault in summary.would_stop]
     more = f"{len(targets.hidden):,} hidden too" if targets.hidden and not with_hidden else ""
     word = word_to_type(number, profile=ground.desk.profile, protected=ground.permission.protected)
-    tripped = any(isinstance(fault, GuardTripped) for fault in summary.would_stop)
+    tripped = tripped_guard(summary) is not None
     return Dialog(
         f"Revoke {tokens}",
         lines,
