@@ -404,6 +404,20 @@ async def test_the_jobs_say_what_of_them_can_be_undone_and_u_does_it(world: "Wor
     world.assert_in_step(ann)
 
 
+async def test_who_was_marked_unseen_has_a_name_in_the_question(world: "World", at_work: "OpenAtWork") -> None:
+    await in_step(world, *(f"p{number:02}" for number in range(60)))
+    async with at_work((60, 15)) as (app, pilot):
+        await pilot.press("I", "asterisk")
+        await app.settled(pilot)
+        assert app.seen is not None
+        app.seen.forget()
+        await pilot.press("X")
+        await app.asked(pilot, Dialog)
+
+        assert "@x.test and 57 more" in app.text()
+        assert "user " not in app.text()
+
+
 async def test_no_undo_is_offered_for_a_token_that_was_gone_already(world: "World", at_work: "OpenAtWork") -> None:
     (ann,) = await in_step(world, "ann")
     world.server.state.remove_token(world.token(ann))

@@ -19,7 +19,8 @@ _OFFERED: Final = 5_000
 
 async def add_to_channel(ground: Ground, targets: Targets) -> None:
     users = targets.shown
-    picker = ChannelPicker(f"Add {ground.names(users)} to a channel")
+    names = await ground.names(users)
+    picker = ChannelPicker(f"Add {names} to a channel")
     ground.running.start(_offer(ground, picker))
     typed = await ground.running.ask(picker)
     if not typed:
@@ -28,7 +29,7 @@ async def add_to_channel(ground: Ground, targets: Targets) -> None:
     as_admin = not channel.public
     foreseen = await ground.core.channels.plan_adding(channel.address, users, as_admin=as_admin)
     lines = _lines(foreseen.results, as_admin=as_admin)
-    title = f"Add {ground.names(users)} to {channel.address}"
+    title = f"Add {names} to {channel.address}"
     if not foreseen.planned:
         ground.desk.say(f"{channel.address}: {_words(foreseen.results)}")
     elif await ground.allows(title, lines, verb="add") and ground.permission.writable:

@@ -61,6 +61,12 @@ class ConsoleDesk:
         listed = self._console.seen.find(user_id) if self._console.seen is not None else None
         return label(listed, masked=self.masked) if listed is not None else f"user {user_id}"
 
+    async def learn(self, ids: Sequence[str]) -> None:
+        """Read users who were not seen yet, so that they have names. Raises DatabaseError."""
+        seen = self._console.seen
+        if seen is not None and (unseen := [one for one in ids if not seen.knows(one)]):
+            await seen.load(unseen)
+
     def in_sight(self, user_id: str) -> bool:
         pane = self._console.users
         return pane.display and user_id in pane.table().keys_in_sight()

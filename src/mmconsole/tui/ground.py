@@ -35,6 +35,9 @@ class Desk(Room, Protocol):
     def name_of(self, user_id: str) -> str:
         """What people call a user, masked if need be."""
 
+    async def learn(self, ids: Sequence[str]) -> None:
+        """Read users who were not seen yet, so that they have names. Raises DatabaseError."""
+
     def in_sight(self, user_id: str) -> bool: ...
 
     def job_meant(self) -> int | None:
@@ -59,8 +62,9 @@ class Ground:
         listed = await self.core.overview.rows([UserId(one) for one in ids])
         return {one.user.id: one.user.address for one in listed if one.user.address}
 
-    def names(self, ids: Sequence[str]) -> str:
-        """`anna.k, bob and 7 more`."""
+    async def names(self, ids: Sequence[str]) -> str:
+        """`anna.k, bob and 7 more`, also of who was marked unseen."""
+        await self.desk.learn(ids[:_NAMED])
         first = ", ".join(self.desk.name_of(one) for one in ids[:_NAMED])
         return f"{first} and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else first
 

@@ -38,7 +38,8 @@ class Picture:
         working = sum(known.alive and not known.job.state.ended for known in console.known.jobs)
         shown, count = self._shown(), self._shown_count()
         main.strip.tell(main.pane, shown=shown, count=count, working=working, ruled=main.shape.narrow)
-        console.users.title("   ".join(filter(None, (shown, count, self._order_words()))))
+        told = () if main.strip.display else (shown, count)
+        console.users.title("   ".join(filter(None, (*told, self._order_words()))))
         self._tell_keys()
         self.tell_detail()
         if console.known.glance is not None:

@@ -63,9 +63,9 @@ async def revoke(ground: Ground, targets: Targets) -> None:
         title = f"revoke {_who(ground, users)}"
         summary, planned = await _planned(ground, title, request)
         if not planned and not targets.hidden:
-            ground.desk.say(f"{ground.names(users)}: {why_nothing(summary)}")
+            ground.desk.say(f"{await ground.names(users)}: {why_nothing(summary)}")
             return
-        answer = await ground.running.ask(_revoke_dialog(ground, targets, users, summary, planned))
+        answer = await ground.running.ask(await _revoke_dialog(ground, targets, users, summary, planned))
         if answer != MORE:
             break
         users = (*targets.shown, *targets.hidden)
@@ -126,7 +126,7 @@ def _is_safe(plan: UserPlan) -> bool:
     return not plan.asks and _NEVER_UNSEEN.isdisjoint(plan.steps)
 
 
-def _revoke_dialog(
+async def _revoke_dialog(
     ground: Ground, targets: Targets, users: tuple[str, ...], summary: Summary, planned: list[PlannedUser]
 ) -> Dialog:
     number, left = len(planned), len(users) - len(planned)
@@ -134,7 +134,7 @@ def _revoke_dialog(
     ids = [one.plan.user_id for one in planned]
     grace = int(ground.core.settings.values.tokens.grace.total_seconds() // 60)
     tokens = counted(number, "token")
-    lines = [f"On {ground.core.settings.server}: {tokens}", ground.names(ids)]
+    lines = [f"On {ground.core.settings.server}: {tokens}", await ground.names(ids)]
     if targets.marked:
         hidden = f"{len(targets.hidden):,} hidden by the filter"
         included = "" if not targets.hidden else ", included" if with_hidden else ", not included"
