@@ -12,10 +12,13 @@ from typing import Final
 
 from tests.tui.conftest import Office, console_over, new_office
 
+from mmconsole.services.standings import Standing
+
 SIZES: Final = ((80, 24), (120, 36), (200, 50))
 SCREENS: Final = {
     "users": ("j", "space", "j", "space"),
     "health": ("2",),
+    "jobs": ("3",),
     "log": ("4",),
     "help": ("question_mark",),
 }
@@ -45,6 +48,7 @@ def draw_console(folder: Path) -> list[Path]:
 async def _draw_all(office: Office, folder: Path) -> list[Path]:
     await office.fill(_USERS)
     office.sql(_DONE)
+    office.sql("UPDATE users SET mattermost_token = 'mm1$k1$' || mattermost_token")
     return [await _draw(office, folder, screen, size) for screen in SCREENS for size in SIZES]
 
 
@@ -55,6 +59,8 @@ async def _draw(office: Office, folder: Path, screen: str, size: tuple[int, int]
         for key in SCREENS[screen]:
             await pilot.press(key)
             await app.settled(pilot)
+        app.server_says(Standing(("system_user", "system_user_access_token"), ("all-hands", "eng"), app.now()))
+        await app.rest(pilot)
         picture = app.export_screenshot(title="mmconsole")
     file = folder / f"console-{screen}-{size[0]}x{size[1]}.svg"
     # The font would be fetched from elsewhere whenever somebody looks at the picture.

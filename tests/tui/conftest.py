@@ -20,6 +20,7 @@ from mmconsole.domain.accounts import AccountId
 from mmconsole.domain.activity import Activity, Level
 from mmconsole.domain.tokens import Health, TokenId, TokenRecord
 from mmconsole.domain.users import UserId
+from mmconsole.services.standings import Standing
 from mmconsole.tui.app import Console
 from mmconsole.tui.opening import already
 
@@ -152,6 +153,22 @@ class Watched(Console):
         for one in filters:
             strips = [strip.apply_filter(one, background) for strip in strips]
         return "\n".join(strip.text.rstrip() for strip in strips)
+
+    def server_says(self, standing: Standing) -> None:
+        """What the server said just now of the account under the cursor."""
+        key = self.users.table().cursor
+        listed = self.seen.find(key) if self.seen is not None and key is not None else None
+        if self.core is not None and listed is not None and listed.record.account_id is not None:
+            self.core.standings._keep(listed.record.account_id, standing)
+
+    async def rest(self, pilot: Pilot[None]) -> None:
+        """Let the cursor rest, until all that is looked up then is shown."""
+        assert self._closer_look is not None
+        self.CURSOR_RESTS = 0.0
+        self._closer_look.tick()
+        self._closer_look.tick()
+        self.CURSOR_RESTS = math.inf
+        await self.settled(pilot)
 
     async def settled(self, pilot: Pilot[None]) -> None:
         """Wait until nothing is being read but the log, which is read for ever."""

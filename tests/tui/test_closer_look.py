@@ -1,6 +1,5 @@
 """The detail pane tells more of whoever the cursor rests on, without a call for anybody it passes."""
 
-import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,12 +10,7 @@ if TYPE_CHECKING:
 
 async def rested(app: "AtWork", pilot: "Pilot[None]") -> str:
     """What is seen when the cursor has rested, and everything was answered."""
-    assert app._closer_look is not None
-    app.CURSOR_RESTS = 0.0
-    app._closer_look.tick()
-    app._closer_look.tick()
-    app.CURSOR_RESTS = math.inf
-    await app.settled(pilot)
+    await app.rest(pilot)
     return app.text()
 
 
