@@ -279,6 +279,17 @@ async def test_a_long_filter_leaves_room_for_how_many_it_shows_and_a_view_has_it
         assert "view broken   8 of 40 ─" in app.text().splitlines()[1]
 
 
+async def test_the_key_bar_of_the_jobs_names_what_can_be_done_with_one(
+    office: "Office", console: "OpenConsole"
+) -> None:
+    await office.fill(10)
+    async with console((80, 24)) as (app, pilot):
+        await pilot.press("3")
+        await app.settled(pilot)
+
+        assert "enter open  p pause  ctrl+x stop  u undo" in app.text().splitlines()[-1]
+
+
 async def test_no_word_of_a_question_is_cut_off(office: "Office", console: "OpenConsole") -> None:
     told = "Users under way are brought to their end, and a job pauses: p or `jobs resume` goes on with the last one."
     async with console((60, 15)) as (app, pilot):

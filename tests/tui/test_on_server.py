@@ -392,7 +392,7 @@ async def test_the_jobs_say_what_of_them_can_be_undone_and_u_does_it(world: "Wor
     await world.ask("revoke", ann)
     async with at_work((200, 50)) as (app, pilot):
         assert ", 1 user" in app.text()
-        assert "not possible, it follows the application's rows" in app.text()
+        assert "not possible, the application decides" in app.text()
 
         await pilot.press("3", "j", "u")
         await app.until(pilot, lambda: "Undo of job 1: not possible" in app.text())

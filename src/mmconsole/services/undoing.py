@@ -25,7 +25,7 @@ _OF_ACTS: Final[Mapping[Act, str]] = {
     Act.REVOKE: _NOTHING_LEFT,
     Act.UNDO: "revoke them again instead",
 }
-_BY_THE_ROWS: Final = "it follows the application's rows"
+_BY_THE_ROWS: Final = "the application decides"
 _OF_KINDS: Final[Mapping[str, str]] = {
     sync.KIND: _BY_THE_ROWS,
     following.KIND: _BY_THE_ROWS,

@@ -26,8 +26,11 @@ _COLUMNS: Final = (
     Column("counts", "USERS", 18, weight=3, sortable=False),
     Column("begun", "BEGUN", 8, sortable=False),
 )
-_UNDO: Final = Column("undo", "UNDO", 30, weight=2, sortable=False)
+_UNDO: Final = Column("undo", "UNDO", 38, weight=1, sortable=False)
 _TOOK: Final = Column("took", "TOOK", 7, sortable=False)
+_MORE: Final = (*(column for column in _COLUMNS if column.key != "progress"), _UNDO)
+"""How far the newest is stands in the job line, too."""
+_ALL: Final = (*_COLUMNS, _TOOK, _UNDO)
 _ROOM_FOR_UNDO: Final = 114
 _ROOM_FOR_ALL: Final = 150
 """Cells."""
@@ -71,9 +74,9 @@ class JobsPane(TablePane):
 
     def on_resize(self, event: Resize) -> None:
         width = event.size.width
-        more = (_TOOK, _UNDO) if width >= _ROOM_FOR_ALL else (_UNDO,) if width >= _ROOM_FOR_UNDO else ()
-        if len(self.table().columns) != len(_COLUMNS) + len(more):
-            self.table().set_columns((*_COLUMNS, *more))
+        columns = _ALL if width >= _ROOM_FOR_ALL else _MORE if width >= _ROOM_FOR_UNDO else _COLUMNS
+        if columns != self.table().columns:
+            self.table().set_columns(columns)
             self._show()
 
     def tell(self, jobs: Sequence["KnownJob"], *, now: datetime) -> None:

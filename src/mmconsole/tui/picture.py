@@ -123,6 +123,8 @@ class Picture:
         # Where it is short, the detail pane names what can be done on the server.
         elsewhere = pane is Pane.USERS and console.main.detail.short
         own = [action for action in in_bar(pane) if not (elsewhere and action.ordered)]
+        # They work everywhere, and are looked for here.
+        own += [find(Pane.EVERYWHERE, id_) for id_ in ("pause", "stop", "undo")] if pane is Pane.JOBS else []
         console.bar.tell(self._marked(), self._keys(own), always=self._keys(in_bar(Pane.EVERYWHERE)))
 
     def _keys(self, actions: Iterable[Action]) -> list[Key]:

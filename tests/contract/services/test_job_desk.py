@@ -171,7 +171,7 @@ async def test_a_revocation_says_until_when_it_can_be_undone_and_other_jobs_why_
         assert revoked.undoing.users == 2
         assert revoked.undoing.until is not None
         assert revoked.undoing.why_not == ""
-        assert synced.undoing == Undoing(why_not="it follows the application's rows")
+        assert synced.undoing == Undoing(why_not="the application decides")
 
         await world.ask("undo", ann)
         undo, revoked, _ = await core.jobs.latest(limit=9)
