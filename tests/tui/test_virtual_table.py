@@ -1,6 +1,7 @@
 """The table: what it paints is counted, and what it knows is keys."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pytest
 from textual.app import App, ComposeResult
@@ -15,13 +16,18 @@ SIZE = (80, 24)
 
 
 class CountingTable(VirtualTable):
-    """Counts the lines it paints."""
+    """Counts the lines it paints, and the rows it makes for them."""
 
     painted = 0
+    made = 0
 
     def render_line(self, y: int) -> Strip:
         self.painted += 1
         return super().render_line(y)
+
+    def _drawn_row(self, *args: Any, **options: Any) -> Strip:
+        self.made += 1
+        return super()._drawn_row(*args, **options)
 
 
 class TableApp(App[None]):
@@ -91,7 +97,7 @@ async def settled(pilot: Pilot[None], table: CountingTable) -> None:
     """Wait until everything is painted, and count from here."""
     await pilot.pause()
     await pilot.pause()
-    table.painted = 0
+    table.painted = table.made = 0
 
 
 # ── what is painted ──────────────────────────────────────────────────────────────────────────────
@@ -114,6 +120,63 @@ async def test_cursor_down_paints_at_most_two_lines() -> None:
         await pilot.pause()
 
         assert app.table.painted == 2
+
+
+async def test_a_step_that_scrolls_makes_no_row_anew_that_was_seen() -> None:
+    app = TableApp(listed(100_000))
+    async with app.run_test(size=SIZE) as pilot:
+        app.table.move_to(1_000)
+        await settled(pilot, app.table)
+        bar = app.table.vertical_scrollbar
+        drawn = bar._render_cache
+
+        app.table.move(1)
+        await pilot.pause()
+
+        # The one that came, and the cursor's old row and new one, which is the same.
+        assert app.table.made == 2
+        assert app.table.painted == SIZE[1]
+        # Its thumb stays for 4,000 steps, and its place is known nevertheless to whoever takes it with the mouse.
+        assert bar._render_cache is drawn
+        assert bar.position == app.table.scroll_offset.y
+
+
+async def test_the_scroll_bar_follows_who_goes_far() -> None:
+    app = TableApp(listed(1_000))
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot, app.table)
+        drawn = app.table.vertical_scrollbar._render_cache
+
+        app.table.move(500)
+        await pilot.pause()
+
+        assert app.table.vertical_scrollbar._render_cache is not drawn
+
+
+@pytest.mark.parametrize("change", ["row", "mark", "columns", "theme", "shift"])
+async def test_a_row_that_was_seen_is_made_anew_when_it_looks_otherwise(change: str) -> None:
+    source = Windows(100)
+    app = TableApp(source)
+    async with app.run_test(size=(30, 24)) as pilot:
+        await settled(pilot, app.table)
+        await pilot.pause()
+        app.table.move(1)
+        before = app.table.render_line(4)
+
+        match change:
+            case "row":
+                source.rows["3"] = Row((Cell("other"), Cell("x gone", "bad"), Cell("because")))
+            case "mark":
+                app.table._marks["3"] = None
+            case "columns":
+                app.table.set_columns(COLUMNS[:2])
+            case "theme":
+                app.theme = "textual-light"
+                await pilot.pause()
+            case _:
+                app.table.scroll_columns(1)
+
+        assert app.table.render_line(4) != before
 
 
 async def test_an_update_in_sight_paints_its_line() -> None:

@@ -370,9 +370,9 @@ class Console(Crashing, inherit_bindings=False):
         else:
             self.at_hand.offers()[id_]()
 
-    @on(UsersPane.Shown)
-    def _user_shown(self, event: UsersPane.Shown) -> None:
-        self._resting.seen_on(event.key)
+    def cursor_seen(self, key: str | None) -> None:
+        """The cursor is on this user, or on none."""
+        self._resting.seen_on(key)
 
     @on(UsersPane.FilterTyped)
     def _filter_typed(self, event: UsersPane.FilterTyped) -> None:

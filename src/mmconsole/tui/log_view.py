@@ -14,9 +14,8 @@ from textual.message import Message
 from textual.strip import Strip
 
 from mmconsole.tui.cells import fitted, harmless, width_of
-from mmconsole.tui.kept import Kept
+from mmconsole.tui.line_view import LineView
 from mmconsole.tui.privacy import mask, mask_within
-from mmconsole.tui.selecting import SelectableLines
 
 CAPACITY: Final = 20_000
 _SLACK: Final = 8
@@ -66,7 +65,7 @@ Piece = tuple[LogLine, str]
 """A line of the screen: all of a log line, or a part of a wrapped one."""
 
 
-class LogView(Kept, SelectableLines, can_focus=True, inherit_bindings=False):
+class LogView(LineView, can_focus=True, inherit_bindings=False):
     """Follows the newest line until somebody scrolls up; then it counts what came since."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -77,11 +76,6 @@ class LogView(Kept, SelectableLines, can_focus=True, inherit_bindings=False):
         "log-view--found",
     }
     DEFAULT_CSS = """
-    LogView { height: 1fr; scrollbar-size: 1 1; scrollbar-gutter: stable; overflow-x: hidden; }
-    LogView {
-        scrollbar-background: $background; scrollbar-background-hover: $background;
-        scrollbar-background-active: $background; scrollbar-color: $secondary; scrollbar-color-hover: $primary;
-    }
     LogView .log-view--detail { color: $text-muted; }
     LogView .log-view--warning { color: $text-warning; }
     LogView .log-view--error { color: $text-error; }

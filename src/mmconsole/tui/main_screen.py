@@ -21,6 +21,10 @@ from mmconsole.tui.shapes import HEIGHTS, WIDTHS, Part, Shape, classes_of, parts
 from mmconsole.tui.users_pane import UsersPane
 
 
+class Upper(Kept, Container):
+    """What stands side by side on a wide screen."""
+
+
 class MainScreen(Kept, SelectingScreen[None], inherit_bindings=False):
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = list(WIDTHS)  # noqa: RUF012 - as Textual's
@@ -84,7 +88,7 @@ class MainScreen(Kept, SelectingScreen[None], inherit_bindings=False):
         yield TooSmall(Part.TOO_SMALL)
         yield self.title_line
         yield self.strip
-        with Container(id="upper"):
+        with Upper(id="upper"):
             yield self.health
             yield self.users
             yield self.detail

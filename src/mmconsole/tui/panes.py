@@ -33,6 +33,9 @@ class Asking(Protocol):
     def asked_for(self, pane: Pane, id_: str) -> None:
         """Do what takes more than this pane knows."""
 
+    def cursor_seen(self, key: str | None) -> None:
+        """The cursor is on this row, which is another one or has just been read."""
+
 
 class PaneWidget(Kept, Vertical):
     """A pane. The action `x` of the table is its method `do_x`."""
@@ -68,6 +71,10 @@ class PaneWidget(Kept, Vertical):
     def ask(self, id_: str) -> None:
         """Have the console do something now: after a message the next key would still be this pane's."""
         cast("Asking", self.app).asked_for(self.PANE, id_)
+
+    def tell_cursor(self, key: str | None) -> None:
+        """Tell the console now: a message would wake every part between here and there with each step."""
+        cast("Asking", self.app).cursor_seen(key)
 
     def target(self) -> Widget:
         """What gets the focus when somebody goes to this pane."""

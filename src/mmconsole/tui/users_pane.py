@@ -45,16 +45,6 @@ class UsersPane(TablePane):
     class DetailsToggled(Message):
         """Details shall be shown, or hidden."""
 
-    class Shown(Message):
-        """The cursor is on another user, or on none."""
-
-        def __init__(self, key: str | None) -> None:
-            super().__init__()
-            self.key = key
-
-        def can_replace(self, message: Message) -> bool:
-            return isinstance(message, UsersPane.Shown)
-
     def __init__(self, id: str | None = None) -> None:  # noqa: A002 - as every widget calls it
         super().__init__(id=id)
         self._rule = Rule("1 Users")
@@ -257,7 +247,7 @@ class UsersPane(TablePane):
     @on(VirtualTable.Moved)
     def _moved(self, event: VirtualTable.Moved) -> None:
         event.stop()
-        self.post_message(self.Shown(event.key))
+        self.tell_cursor(event.key)
         if (event.key is None) is self._on_somebody:
             self._on_somebody = event.key is not None
             self.post_message(StateChanged())
@@ -265,7 +255,7 @@ class UsersPane(TablePane):
     @on(VirtualTable.Loaded)
     def _loaded(self, event: VirtualTable.Loaded) -> None:
         event.stop()
-        self.post_message(self.Shown(self.table().cursor))
+        self.tell_cursor(self.table().cursor)
 
     @on(VirtualTable.MarksChanged)
     def _marked(self, event: VirtualTable.MarksChanged) -> None:

@@ -17,8 +17,7 @@ from textual.strip import Strip
 
 from mmconsole.errors import MmconsoleError
 from mmconsole.tui.cells import ELLIPSIS, fitted, width_of
-from mmconsole.tui.kept import Kept
-from mmconsole.tui.selecting import SelectableLines
+from mmconsole.tui.line_view import LineView
 
 HEADER_LINES: Final = 1
 GUTTER: Final = 4
@@ -56,6 +55,10 @@ class Row:
     cells: tuple[Cell, ...]
     dimmed: bool = False
     """It no longer belongs here, but stays until the next change of the filter."""
+
+
+_ABSENT: Final = Row((Cell(ELLIPSIS, "quiet"),))
+_KEPT_STRIPS: Final = 500
 
 
 class RowSource(Protocol):
@@ -103,6 +106,7 @@ class RowList:
 class _Layout:
     """Where each column begins, for one width of the table."""
 
+    width: int = 0
     widths: tuple[int, ...] = ()
     starts: tuple[int, ...] = ()
     total: int = 0
@@ -120,7 +124,7 @@ class _Styles:
     tones: dict[str, Style] = field(default_factory=dict)
 
 
-class VirtualTable(Kept, SelectableLines, can_focus=True, inherit_bindings=False):
+class VirtualTable(LineView, can_focus=True, inherit_bindings=False):
     """Line 0 is the header; the row of index `i` is line `i + 1` of the virtual content."""
 
     HEADER = HEADER_LINES
@@ -132,11 +136,6 @@ class VirtualTable(Kept, SelectableLines, can_focus=True, inherit_bindings=False
         *(f"virtual-table--{tone}" for tone in TONES),
     }
     DEFAULT_CSS = """
-    VirtualTable { height: 1fr; scrollbar-size: 1 1; scrollbar-gutter: stable; overflow-x: hidden; }
-    VirtualTable {
-        scrollbar-background: $background; scrollbar-background-hover: $background;
-        scrollbar-background-active: $background; scrollbar-color: $secondary; scrollbar-color-hover: $primary;
-    }
     VirtualTable .virtual-table--header { text-style: bold; color: $text-muted; }
     VirtualTable .virtual-table--cursor { background: $surface; }
     VirtualTable:focus .virtual-table--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
@@ -233,6 +232,8 @@ class VirtualTable(Kept, SelectableLines, can_focus=True, inherit_bindings=False
         self._loading = False
         self._layout = _Layout()
         self._styles: _Styles | None = None
+        self._strips: dict[tuple[str, bool], tuple[tuple[Row, bool], Strip]] = {}
+        """Rows as they were drawn last, for one width, shift and theme: whoever scrolls sees most of them again."""
 
     # ── what it shows ────────────────────────────────────────────────────────────────────────────
 
@@ -311,6 +312,7 @@ class VirtualTable(Kept, SelectableLines, can_focus=True, inherit_bindings=False
         shift = min(most, starts[max(0, min(now + by, len(starts) - 1))]) if starts else 0
         if shift != self._shift:
             self._shift = shift
+            self._strips = {}
             self.refresh()
 
     # ── marks ────────────────────────────────────────────────────────────────────────────────────
@@ -418,6 +420,10 @@ class VirtualTable(Kept, SelectableLines, can_focus=True, inherit_bindings=False
         return self.scrollable_content_region.width
 
     def _measure(self) -> None:
+        self._lay_out()
+        self.virtual_size = Size(self._width(), len(self.source) + HEADER_LINES)
+
+    def _lay_out(self) -> None:
         """Give each column its cells."""
         spare = self._width() - GUTTER - sum(column.width + GAP for column in self.columns) + GAP
         weights = sum(column.weight for column in self.columns)
@@ -426,9 +432,9 @@ class VirtualTable(Kept, SelectableLines, can_focus=True, inherit_bindings=False
         for width in widths:
             starts.append(at)
             at += width + GAP
-        self._layout = _Layout(tuple(widths), tuple(starts), at - GAP if widths else at)
+        self._strips = {}
+        self._layout = _Layout(self._width(), tuple(widths), tuple(starts), at - GAP if widths else at)
         self._shift = min(self._shift, max(0, self._layout.total - self._width()))
-        self.virtual_size = Size(self._width(), len(self.source) + HEADER_LINES)
 
     def on_mount(self) -> None:
         self._measure()
@@ -443,6 +449,7 @@ class VirtualTable(Kept, SelectableLines, can_focus=True, inherit_bindings=False
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._styles = None
+        self._strips = {}
 
     # ── loading ──────────────────────────────────────────────────────────────────────────────────
 
@@ -474,9 +481,15 @@ class VirtualTable(Kept, SelectableLines, can_focus=True, inherit_bindings=False
 
     # ── drawing ──────────────────────────────────────────────────────────────────────────────────
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        # The first picture comes before the table hears of its size.
+        if self._layout.width != self._width():
+            self._lay_out()
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         styles = self._styles = self._styles or self._styles_now()
-        width = self._width()
+        width = self._layout.width
         if y < HEADER_LINES:
             return self._header(styles, width)
         index = self.scroll_offset.y + y - HEADER_LINES
@@ -484,7 +497,7 @@ class VirtualTable(Kept, SelectableLines, can_focus=True, inherit_bindings=False
             notes = [] if len(self.source) else self.empty.splitlines()
             text = fitted(" " * GUTTER + (notes[index] if index < len(notes) else ""), width)
             return Strip([Segment(text, styles.base + styles.tones["quiet"])], width)
-        row = self._row(self.source.key_at(index), styles, width, cursor=index == self._place)
+        row = self._row(self.source.key_at(index), styles, cursor=index == self._place)
         return row if self._selection is None else self.shown(row, index)
 
     def line_count(self) -> int:
@@ -492,7 +505,7 @@ class VirtualTable(Kept, SelectableLines, can_focus=True, inherit_bindings=False
 
     def drawn_line(self, number: int) -> Strip:
         styles = self._styles = self._styles or self._styles_now()
-        return self._row(self.source.key_at(number), styles, self._width(), cursor=False)
+        return self._row(self.source.key_at(number), styles, cursor=False)
 
     def _styles_now(self) -> _Styles:
         def partial(name: str) -> Style:
@@ -519,13 +532,23 @@ class VirtualTable(Kept, SelectableLines, can_focus=True, inherit_bindings=False
         marker = DESCENDING if self.sorted_by[1] else ASCENDING
         return fitted(f"{fitted(column.title, min(len(column.title), cells - 2))} {marker}", cells)
 
-    def _row(self, key: str, styles: _Styles, width: int, *, cursor: bool) -> Strip:
+    def _row(self, key: str, styles: _Styles, *, cursor: bool) -> Strip:
         row = self.source.row_of(key)
         if row is None:
             self._ask_for_rows()
-            row = Row((Cell(ELLIPSIS, "quiet"),))
+            row = _ABSENT
+        looks = row, key in self._marks
+        drawn = self._strips.get((key, cursor))
+        if drawn is None or drawn[0] != looks:
+            if len(self._strips) >= _KEPT_STRIPS:
+                self._strips = {}
+            strip = self._drawn_row(row, styles, marked=looks[1], cursor=cursor)
+            drawn = self._strips[key, cursor] = looks, strip
+        return drawn[1]
+
+    def _drawn_row(self, row: Row, styles: _Styles, *, marked: bool, cursor: bool) -> Strip:
         style = styles.base
-        if key in self._marks:
+        if marked:
             style += styles.marked
         if row.dimmed:
             style += styles.dimmed
@@ -536,8 +559,8 @@ class VirtualTable(Kept, SelectableLines, can_focus=True, inherit_bindings=False
         if cursor:
             style += styles.cursor
             segments = [Segment(text, (own or style) + styles.cursor) for text, own, _ in segments]
-        gutter = f"{CURSOR if cursor else ' '} {MARK if key in self._marks else ' '} "
-        return self._line(gutter, segments, style, width)
+        gutter = f"{CURSOR if cursor else ' '} {MARK if marked else ' '} "
+        return self._line(gutter, segments, style, self._layout.width)
 
     def _line(self, gutter: str, segments: list[Segment], style: Style, width: int) -> Strip:
         """The gutter stands still; the columns are shifted below it."""
