@@ -38,6 +38,7 @@ def test_the_demo_opens_the_console_and_leaves_nothing(nowhere: Tmux, bare: "She
     nowhere.until("ENDED-0")
 
     assert "All of the demo is gone now." in nowhere.screen
+    assert "60 users in " in nowhere.screen
     assert list((bare.folder / "tmp").iterdir()) == []
 
 

@@ -98,9 +98,11 @@ def test_an_app_key_can_be_given_by_hand(synced: "Shell") -> None:
     synced.set(laravel__source="file", laravel__file=str(keys))
 
     missing = synced("tokens", "restorage", "--to", "laravel")
+    nothing = synced("seal", "laravel")
     unfit = synced("seal", "laravel", given="base64:AAAA")
     kept = synced("seal", "laravel", given=f"{APP_KEY}\n")
 
+    assert (nothing.code, "Nothing was given." in nothing.err) == (2, True)
     assert missing.code == 1
     assert "mmconsole seal laravel" in missing.err
     assert unfit.code == 1

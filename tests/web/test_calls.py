@@ -64,6 +64,16 @@ async def test_a_user_is_added_to_a_channel_as_themselves(site: "Site", ann: str
     assert account in site.world.server.state.channels[channel.json()["channel"]["id"]].members
 
 
+async def test_a_body_that_cannot_be_used_is_answered_with_what_it_must_be(site: "Site") -> None:
+    path = "/api/mattermost/channels/town-square/members"
+
+    unmarked = await site.ask("POST", path, content=b'{"user": "1"}')
+    empty = await site.ask("POST", path, json={})
+
+    assert "must be a JSON object, sent with `Content-Type: application/json`" in unmarked.json()["detail"]
+    assert empty.json()["detail"] == "`body.user` is missing."
+
+
 async def test_a_project_has_one_channel_however_often_it_is_asked_for(site: "Site") -> None:
     path, facts = "/api/mattermost/projects/7/channel", {"name": "Bridge", "team": "main"}
 

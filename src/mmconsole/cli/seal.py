@@ -150,7 +150,7 @@ def export(
     keys = seal_keys.export(settings, with_new=with_new)
     if file is not None:
         write_new(file, keys)
-    output.note("These keys open every stored token. Keep them where nobody else can read them, and not in a backup.")
+    output.note("These keys open every stored token. Keep them safe, and not beside backups of the database.")
     if file is None:
         output.write(keys.reveal())
 
@@ -161,8 +161,11 @@ def laravel(context: typer.Context) -> None:
     from mmconsole.domain.secrets import Secret  # noqa: PLC0415
     from mmconsole.secrets import laravel_keys  # noqa: PLC0415
 
+    text = _read()
+    if not text.strip():
+        raise UsageError(why="Nothing was given. Type the key, or say `mmconsole seal laravel < FILE`.")
     place = laravel_keys.place(settings)
-    kept = laravel_keys.store(settings, Secret(_read()))
+    kept = laravel_keys.store(settings, Secret(text))
     found = output.amount(len(kept.keys), "key")
     output.write(f"{found} of the application in the {output.visible(place.description)}; {kept.current.id} writes.")
 

@@ -40,9 +40,7 @@ tokens:
   storage: sealed
   accept: [plain]
 """
-_WELCOME: Final = (
-    "A made-up server and made-up people: whatever you do here, nothing of yours is touched. ? shows keys."
-)
+_WELCOME: Final = "A made-up server and made-up people: nothing of yours is touched. ? keys"
 _YOUR_OWN: Final = "With your own server: mmconsole init, then migrate, then sync --all --dry-run"
 
 
@@ -72,6 +70,9 @@ async def _perform(stage: Stage, signals: Interrupts, *, keep: bool, console: bo
         ending = await apply(core, SyncRequest(), signals, yes=True, wait=False)
         broken_off = ending.interrupted or ending.summary.fault is not None
         if console and not broken_off:
+            # The console hides it until it is closed.
+            for line in ending_lines(ending, troubles=False):
+                output.write(line)
             await befall(core, stage.simulator)
             return await _open_console(stage.settings, core)
         with output.reader():

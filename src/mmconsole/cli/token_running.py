@@ -51,7 +51,7 @@ def tell(ending: Ending, *, json: bool, stay: bool = False) -> None:
     back = f"mmconsole tokens undo --job {ending.summary.job_id}"
     output.note(f"mmconsole: Disabled, and revoked for good after {output.moment(until)}. Until then: {back}")
     if not stay:
-        output.note("mmconsole: That does the first run after it: a sync, or `mmconsole tokens recover`.")
+        output.note("mmconsole: The first run after that revokes for good: a sync, or `mmconsole tokens recover`.")
 
 
 async def _stay(core: Core, summary: Summary, signals: Interrupts) -> Recovered:

@@ -29,7 +29,6 @@ def worker(context: typer.Context) -> None:
     async def work(core: "Core", signals: "Interrupts") -> None:
         signals.under_way = lambda: core.settings.values.mattermost.max_concurrency
         signals.say = lambda _: None
-        output.note("mmconsole waits for jobs; Ctrl-C ends it.")
         await core.crew.work(signals.stop, lambda line: output.note(output.visible(line)))
 
     run_core(settings, work, face="worker", stays=True)

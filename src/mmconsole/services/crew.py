@@ -131,6 +131,7 @@ class Crew:
     async def work(self, stop: asyncio.Event, say: Callable[[str], None]) -> None:
         """Take chunks of any job until told to stop. Raises NoWorkers."""
         async with self._queue(stop, say) as queue, _working(queue, None) as working:
+            say("mmconsole waits for jobs; Ctrl-C ends it.")
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()

@@ -83,7 +83,14 @@ async def _unfit(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, RequestValidationError)  # noqa: S101
     mistake = fault.errors()[0]
     where = ".".join(str(part) for part in mistake["loc"])
-    return bad_input(request, f"{where}: {mistake['msg']}.")
+    match mistake["type"]:
+        case "model_attributes_type" | "dict_type":
+            why = "The body must be a JSON object, sent with `Content-Type: application/json`."
+        case "missing":
+            why = f"`{where}` is missing."
+        case _:
+            why = f"`{where}` cannot be used: {mistake['msg']}."
+    return bad_input(request, why)
 
 
 async def _nothing(request: Request, fault: Exception) -> Response:

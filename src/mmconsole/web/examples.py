@@ -5,7 +5,7 @@ from typing import Any, Final
 Responses = dict[int | str, dict[str, Any]]
 
 _PROBLEMS: Final[dict[int, tuple[str, str, str]]] = {
-    400: ("UsageError", "Something in the request cannot be meant.", "`user` is no id of a users table."),
+    400: ("UsageError", "Something in the request is wrong.", "`user` is no id of a users table."),
     401: ("NotAuthenticated", "Who asks is not known. Nothing is said about any user.", "Show who you are."),
     403: ("NotAllowed", "Who asks is known, and may not do this.", "Its key has no scope `link`."),
     404: ("UserUnknown", "There is no such user, or it is not the caller's.", "There is no user 17."),

@@ -23,12 +23,13 @@ async def _look_at_token(examination: Examination, sheet: Sheet) -> None:
     place = admin_token.place(settings)
     if settings.values.admin_token.source != "keyring":
         sheet.skip("keyring")
-    _judge_place(place, sheet)
     try:
         await examination.token()
     except _KEYRING as fault:
         sheet.fault("keyring", fault)
-        sheet.unknown("admin token", "The keyring does not tell.")
+        for name in ("admin token", "its place"):
+            sheet.unknown(name, "The keyring does not tell.")
+        return
     except AdminTokenMissing as fault:
         _say_keyring_answers(examination, sheet)
         sheet.fault("admin token", fault)
@@ -37,6 +38,7 @@ async def _look_at_token(examination: Examination, sheet: Sheet) -> None:
     else:
         _say_keyring_answers(examination, sheet)
         sheet.yes("admin token", f"There is one in the {place.description}.")
+    _judge_place(place, sheet)
 
 
 def _say_keyring_answers(examination: Examination, sheet: Sheet) -> None:
