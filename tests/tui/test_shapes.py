@@ -52,9 +52,12 @@ def test_fitted_text_is_as_wide_as_asked_and_harmless(text: str, width: int) -> 
     assert not any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in shown)
 
 
-@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E)), st.text("ab王"), st.integers(1, 120))
-def test_a_rule_is_as_wide_as_the_screen(left: str, right: str, width: int) -> None:
-    assert width_of(rule(left, right, width)) == width
+@given(st.text(), st.text("ab王\x1b"), st.integers(1, 120))
+def test_a_rule_is_as_wide_as_the_screen_and_harmless(left: str, right: str, width: int) -> None:
+    shown = rule(left, right, width)
+
+    assert width_of(shown) == width
+    assert not any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in shown)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ import pytest
 from tests.web.clicks import A_CLICK
 
 from mmconsole.config import WebSettings
-from mmconsole.errors import TooManyRequests
+from mmconsole.database import Database
+from mmconsole.errors import DatabaseBusy, MmconsoleError, SealKeyMissing, TooManyRequests
+from mmconsole.services.storage import Storage
 from mmconsole.simulator import Fault
 from mmconsole.web import journal, listening, serve
 from mmconsole.web.addresses import Origin
@@ -315,6 +317,26 @@ async def test_a_server_that_is_away_makes_the_service_unready(site: "Site") -> 
     assert ready.status_code == 503
     assert ready.json() == {"status": "failing", "database": "ok", "server": "failing", "keys": "ok"}
     assert (await site.browser().get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("part", "way", "fault"),
+    [
+        ("database", (Database, "read"), DatabaseBusy(database="x")),
+        ("keys", (Storage, "vault"), SealKeyMissing(which="", source="x")),
+    ],
+)
+async def test_a_part_that_is_gone_makes_the_service_unready(
+    site: "Site", monkeypatch: pytest.MonkeyPatch, part: str, way: tuple[type, str], fault: MmconsoleError
+) -> None:
+    async def gone(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(*way, gone)
+    ready = await site.browser().get("/readyz")
+
+    assert ready.status_code == 503
+    assert ready.json()[part] == "failing"
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/docs", "/openapi.json"])

@@ -35,8 +35,8 @@ _GLYPHS: Final = {
 
 def rule(left: str, right: str, width: int) -> str:
     """A line across the screen with words in it: `─ Users ──────── sort: status ─`."""
-    start = f"{LINE} {left} " if left else ""
-    end = f" {right} {LINE}" if right else ""
+    start = f"{LINE} {harmless(left)} " if left else ""
+    end = f" {harmless(right)} {LINE}" if right else ""
     if width_of(start) + width_of(end) > width:
         start, end = (start, "") if left else ("", end)
     if width_of(start) + width_of(end) > width:
@@ -167,7 +167,7 @@ class PaneStrip(Line):
         names = [_tab(number, one, here=one is pane, working=working) for number, one in enumerate(PANES, start=1)]
         left, width = "  ".join(names), self.app.size.width
         room = width - width_of(left) - width_of(count) - 11
-        shown = fitted(shown, room).rstrip() if width_of(shown) > room else shown
+        shown = fitted(shown, room).rstrip() if width_of(shown) > room else harmless(shown)
         right = "   ".join(filter(None, (shown, count)))
         self.say(rule(left, right, width) if ruled else f" {left}{right:>{max(0, width - width_of(left) - 2)}} ")
 

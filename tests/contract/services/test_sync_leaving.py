@@ -190,6 +190,35 @@ async def test_account_that_became_another_before_the_step_is_not_deactivated(
     assert not world.record(ann)["deactivated_by_us"]
 
 
+@pytest.mark.parametrize("back", [False, True])
+async def test_account_that_became_an_administrators_before_the_step_is_not_changed(
+    world: World,
+    back: bool,  # noqa: FBT001
+) -> None:
+    world.set(sync__deactivate=True)
+    ann, bo = world.add("ann@x.test"), world.add("bo@x.test")
+    await world.sync()
+    account = world.server.account("ann@x.test")
+    if back:
+        world.leave(ann)
+        await world.sync()
+        world.come_back(ann)
+    else:
+        world.rename(ann, "New", "Name")
+    before = (account.first_name, bool(account.delete_at), account.tokens)
+    world.leave(bo)
+    async with world.core() as core:
+
+        async def change(_forecast: object) -> bool:
+            world.server.change(account, roles="system_user system_admin")
+            return True
+
+        summary = await core.sync.run(SyncRequest(), confirm=change)
+
+    assert summary.counts == {"conflict": 1, "revoked": 1}
+    assert (account.first_name, bool(account.delete_at), account.tokens) == before
+
+
 async def test_operator_who_declines_removes_nothing(world: World) -> None:
     ann = world.add("ann@x.test")
     await world.sync()
