@@ -23,6 +23,7 @@ from mmconsole.errors import (
     Unreachable,
     UserUnknown,
 )
+from mmconsole.services.login import log_in
 from mmconsole.services.summary import SyncRequest
 
 if TYPE_CHECKING:
@@ -486,6 +487,9 @@ async def test_switched_off_tokens_are_named_by_an_administrators_bot(world: Wor
 
     with pytest.raises(TokensSwitchedOff):
         await world.sync()
+    with pytest.raises(TokensSwitchedOff):
+        # A token that works is not stored either, since nothing could be done with it.
+        await log_in(world.load(), Secret(world.admin_token))
 
     assert world.server.people == []
 
