@@ -28,7 +28,7 @@ from mmconsole.domain.filters import (
     Term,
     searchable,
 )
-from mmconsole.domain.health import BROKEN, GRAVEST_FIRST, OF_THE_ACCOUNT, WORKS, AsOf
+from mmconsole.domain.health import GRAVEST_FIRST, OF_A_LOST_TOKEN, OF_THE_ACCOUNT, WORKS, AsOf
 from mmconsole.domain.tokens import Health
 from mmconsole.domain.users import UserId
 
@@ -68,7 +68,7 @@ class Joined:
             f" WHEN t.account_id IS NULL THEN '{Health.NO_ACCOUNT}'"
             f" WHEN t.health = '{Health.DISABLED}' THEN '{Health.DISABLED}'"
             f" WHEN t.withheld THEN '{Health.WITHHELD}'"
-            f" WHEN t.health IN ({_words(BROKEN)}) THEN t.health"
+            f" WHEN t.health IN ({_words(OF_A_LOST_TOKEN)}) THEN t.health"
             f" WHEN NOT {self.has_token} THEN '{Health.MISSING}'"
             f" WHEN t.health NOT IN ({_words(WORKS)}) THEN '{Health.UNKNOWN}'"
             f" {works.text} ELSE '{Health.OK}' END"

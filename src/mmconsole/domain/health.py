@@ -12,9 +12,13 @@ from mmconsole.domain.users import User
 
 OF_THE_ACCOUNT: Final = frozenset({Health.CONFLICT, Health.DENIED, Health.INACTIVE, Health.WORKING})
 """Shown as remembered, whatever is known of a token: no token would change it."""
-BROKEN: Final = frozenset({Health.REVOKED, Health.EXPIRED, Health.WITHHELD})
+OF_A_LOST_TOKEN: Final = frozenset({Health.REVOKED, Health.EXPIRED, Health.WITHHELD})
 """Shown as remembered although nothing may be stored: it says why."""
-WORKS: Final = frozenset({Health.OK, Health.EXPIRING, Health.OVERDUE})
+USELESS: Final = OF_A_LOST_TOKEN | {Health.DISABLED, Health.DENIED, Health.INACTIVE}
+"""There is or was a token, and it does not work."""
+ENDING: Final = frozenset({Health.EXPIRING, Health.OVERDUE})
+"""It works, and should not stay as it is."""
+WORKS: Final = ENDING | {Health.OK}
 """What time turns into one another, and at last into expired."""
 
 GRAVEST_FIRST: Final = (
@@ -78,7 +82,7 @@ def status_of(user: User, record: TokenRecord | None, as_of: AsOf) -> Health:
         return Health.DISABLED
     if record.withheld:
         return Health.WITHHELD
-    if record.health in BROKEN:
+    if record.health in OF_A_LOST_TOKEN:
         return record.health
     if not user.has_stored_token:
         return Health.MISSING

@@ -10,7 +10,7 @@ from mmconsole.database import Database, Job, Snapshot
 from mmconsole.domain.accounts import moment_of
 from mmconsole.domain.activity import Activity
 from mmconsole.domain.filters import NO_TEAMS, Filter, Order, Teams
-from mmconsole.domain.health import BROKEN, AsOf, status_of
+from mmconsole.domain.health import USELESS, AsOf, status_of
 from mmconsole.domain.plans import Outcome
 from mmconsole.domain.tokens import Health, TokenRecord
 from mmconsole.domain.users import User, UserId
@@ -20,8 +20,6 @@ from mmconsole.services.leases import OBSERVER
 EVERYBODY: Final = Filter()
 _PAGE: Final = 1_000
 _CAUSES: Final = 8
-_USELESS: Final = BROKEN | {Health.DISABLED, Health.INACTIVE, Health.DENIED}
-"""Whoever shows one of these has a token that does not work; a conflict has a reason of its own for each user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +148,7 @@ def _glance(db: Snapshot, as_of: AsOf, *, compared_every: timedelta) -> Glance:
         by_status=db.listing.counts_by_status(as_of),
         expiring=tuple(db.listing.expiring_by_day(as_of)),
         looked_at=moment_of(db.meta.last_look),
-        causes=tuple(db.listing.causes(_USELESS, as_of, limit=_CAUSES)),
+        # A conflict has a reason of its own for each user.
+        causes=tuple(db.listing.causes(USELESS, as_of, limit=_CAUSES)),
         next_sync=compared + compared_every if compared is not None and followed else None,
     )

@@ -13,15 +13,13 @@ from mmconsole.tui.frame import doing_of
 from mmconsole.tui.key_bar import Key
 from mmconsole.tui.moments import ago, clock
 from mmconsole.tui.privacy import COVER
+from mmconsole.tui.views import BROKEN, EXPIRING
 from mmconsole.tui.virtual_table import ASCENDING, DESCENDING
 from mmconsole.tui.work_words import doing_now, undo_words
 
 if TYPE_CHECKING:
     from mmconsole.services.overview import Glance, ListedUser
     from mmconsole.tui.app import Console
-
-_BROKEN: Final = frozenset({Health.EXPIRED, Health.REVOKED, Health.DISABLED, Health.WITHHELD, Health.DENIED})
-_ENDING: Final = frozenset({Health.EXPIRING, Health.OVERDUE})
 
 _LONG_FILTER: Final = 30
 
@@ -81,7 +79,7 @@ class Picture:
         glance = self._console.known.glance
         if glance is None:
             return []
-        broken, ending = (sum(glance.by_status[one] for one in some) for some in (_BROKEN, _ENDING))
+        broken, ending = (view.counted(glance.by_status) for view in (BROKEN, EXPIRING))
         age = f"synced {ago(glance.looked_at, self._console.now())}" if glance.looked_at else "never synced"
         facts = [f"{glance.users:,} users", age, f"{glance.by_status[Health.OK]:,} ok"]
         facts += [f"{broken:,} broken"] if broken else []

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from mmconsole.domain.filters import NO_TEAMS, Filter, Sort, Teams
-from mmconsole.domain.health import STATUSES, AsOf
+from mmconsole.domain.health import ENDING, STATUSES, AsOf
 from mmconsole.domain.tokens import Health
 from mmconsole.domain.users import User, UserId
 from mmconsole.tui.moments import NONE, ago, distance
@@ -141,7 +141,7 @@ class UserRows:
 def cells_of(listed: "ListedUser", now: datetime, *, masked: bool) -> dict[str, Cell]:
     """What stands in each column."""
     record, status = listed.record, STATUSES[listed.status]
-    soon = "soon" if listed.status in {Health.EXPIRING, Health.OVERDUE} else ""
+    soon = "soon" if listed.status in ENDING else ""
     return {
         USER.key: Cell(label(listed, masked=masked)),
         STATUS.key: Cell(status, TONES[status[0]]),

@@ -34,16 +34,19 @@ class View:
         return sum(by_status.values()) - named if term.negated else named
 
 
-BUILT_IN: Final = tuple(
-    View(name, parse(text), built_in=True)
-    for name, text in (
-        ("everybody", ""),
-        ("broken", "status:expired,revoked,disabled,withheld,denied"),
-        ("expiring", "status:expiring,overdue"),
-        ("no token", "status:missing"),
-        ("to decide", "status:conflict,inactive,noaccount"),
-        ("not checked", "status:unknown"),
-    )
+def _built_in(name: str, text: str) -> View:
+    return View(name, parse(text), built_in=True)
+
+
+BROKEN: Final = _built_in("broken", "status:expired,revoked,disabled,withheld,denied")
+EXPIRING: Final = _built_in("expiring", "status:expiring,overdue")
+BUILT_IN: Final = (
+    _built_in("everybody", ""),
+    BROKEN,
+    EXPIRING,
+    _built_in("no token", "status:missing"),
+    _built_in("to decide", "status:conflict,inactive,noaccount"),
+    _built_in("not checked", "status:unknown"),
 )
 
 

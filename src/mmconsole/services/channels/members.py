@@ -8,6 +8,7 @@ from mmconsole.database import Database, Transaction
 from mmconsole.domain.accounts import AccountId
 from mmconsole.domain.activity import Activity
 from mmconsole.domain.channels import Channel, ChannelId
+from mmconsole.domain.health import USELESS
 from mmconsole.domain.plans import Outcome, Result, UserPlan
 from mmconsole.domain.secrets import Secret
 from mmconsole.domain.tokens import Health, Intent, TokenRecord
@@ -34,7 +35,6 @@ KIND: Final = "member"
 _LOOK_AGAIN_AFTER: Final = 5.0
 """Seconds. The server lets people into archived channels, so a long job looks whether this one has become one."""
 _HELD_BACK: Final = frozenset({Health.DISABLED, Health.WITHHELD, Health.DENIED})
-_DEAD: Final = _HELD_BACK | {Health.REVOKED, Health.EXPIRED, Health.INACTIVE}
 _FORBIDDEN: Final = 403
 _NONE_STORED: Final = "no token is stored"
 
@@ -141,7 +141,7 @@ class ChannelMembers:
             raise StepConflict(_dead(user, Health.WITHHELD if record.withheld else record.health))
         if stored:
             return
-        if record.health in _DEAD:
+        if record.health in USELESS:
             raise StepConflict(_dead(user, record.health))
         if not self._fallback:
             message = f"{_NONE_STORED}: `mmconsole tokens repair {user.id}` makes one"

@@ -3,13 +3,14 @@
 from typing import Final
 
 from mmconsole.domain.findings import Sheet
+from mmconsole.domain.health import WORKS
 from mmconsole.domain.tokens import Health, is_ours
 from mmconsole.services.doctor.examination import Examination
 from mmconsole.services.overview import Overview
 from mmconsole.services.tokens.unstored import marked_as_ours, unstored
 
 NAMES: Final = ("users", "orphans", "foreign")
-_WELL: Final = frozenset({Health.OK, Health.EXPIRING, Health.OVERDUE, Health.WORKING})
+_WELL: Final = WORKS | {Health.WORKING}
 
 
 async def look(examination: Examination, sheet: Sheet) -> None:
