@@ -6,16 +6,19 @@ import os
 import sys
 from dataclasses import asdict
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from benchmarks.empty_app import Pace, Seen, share_of_a_core, watch
-from mmconsole.cli.console import new_console
 from mmconsole.cli.given import Given
-from mmconsole.cli.loop import new_loop, spare_the_collector
-from mmconsole.domain.plans import Outcome, Result
-from mmconsole.domain.users import UserId
-from mmconsole.tui.app import Console
-from mmconsole.tui.work import Work
+from mmconsole.cli.importing import uncollected
+
+with uncollected():  # As `mmconsole` does.
+    from mmconsole.cli.console import new_console
+    from mmconsole.cli.loop import new_loop, spare_the_collector
+    from mmconsole.tui.app import Console
+
+if TYPE_CHECKING:
+    from mmconsole.tui.work import Work
 
 _RESULTS: Final = 1_000
 """A second."""
@@ -39,6 +42,8 @@ def _has_rows(app: Console) -> bool:
 
 async def _work(app: Console, seconds: float) -> float:
     """CPU while the console shows a job with 1,000 results a second, less what making them up costs."""
+    from mmconsole.tui.work import Work  # noqa: PLC0415 - as below
+
     if app.running is None:
         message = "the console has no core"
         raise RuntimeError(message)
@@ -48,8 +53,11 @@ async def _work(app: Console, seconds: float) -> float:
     return shown - alone
 
 
-async def _report(work: Work, *, results: int) -> None:
+async def _report(work: "Work", *, results: int) -> None:
     """Tell of as many users as a fast server answers for, evenly."""
+    from mmconsole.domain.plans import Outcome, Result  # noqa: PLC0415 - the first picture needs none of it
+    from mmconsole.domain.users import UserId  # noqa: PLC0415
+
     clock = asyncio.get_running_loop().time
     work.stage("applying", results)
     work.job(1)
@@ -64,7 +72,7 @@ async def _report(work: Work, *, results: int) -> None:
 
 
 if __name__ == "__main__":
-    spare_the_collector()
+    spare_the_collector(stays=True)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         measured = _measure(float(sys.argv[1]), Pace(**json.loads(sys.argv[2])), sys.argv[3])
         print(json.dumps(asdict(runner.run(measured))))

@@ -32,6 +32,7 @@ from mmconsole.cli import (
     watch,
     worker,
 )
+from mmconsole.cli.importing import uncollected
 from mmconsole.cli.run import given
 from mmconsole.cli.sync import EXAMPLES as SYNC_EXAMPLES
 from mmconsole.cli.sync import sync
@@ -158,7 +159,8 @@ def before(  # noqa: PLR0913 - one parameter per option
         if not output.on_a_terminal():
             output.write(context.get_help())
             return
-        from mmconsole.cli.console import open_console  # noqa: PLC0415 - it imports Textual
+        with uncollected():
+            from mmconsole.cli.console import open_console  # noqa: PLC0415 - it imports Textual
 
         raise typer.Exit(open_console(options))
 

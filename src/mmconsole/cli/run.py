@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mmconsole.cli import output
 from mmconsole.cli.given import Given
+from mmconsole.cli.importing import uncollected
 from mmconsole.errors import FileUnwritable, Interrupted, MmconsoleError
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def _obeyed(arguments: Sequence[str], options: Given) -> object:
 
 
 def _shown(options: Given) -> int:
-    from mmconsole.cli.console import open_console  # noqa: PLC0415 - it imports Textual
+    with uncollected():
+        from mmconsole.cli.console import open_console  # noqa: PLC0415 - it imports Textual
 
     return open_console(options)
 

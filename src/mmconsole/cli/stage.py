@@ -10,6 +10,7 @@ from typing import Final
 from mmconsole import database
 from mmconsole.cli import migrate, output
 from mmconsole.cli.application import make_application
+from mmconsole.cli.importing import uncollected
 from mmconsole.cli.loop import Interrupts, run
 from mmconsole.cli.mishaps import befall
 from mmconsole.cli.people import people
@@ -89,9 +90,10 @@ async def _perform(stage: Stage, signals: Interrupts, *, keep: bool, console: bo
 
 async def _open_console(settings: Settings, core: Core) -> int:
     """Its exit code."""
-    from mmconsole.cli.console import console_of  # noqa: PLC0415 - it imports Textual
-    from mmconsole.tui.opening import already  # noqa: PLC0415
-    from mmconsole.tui.session import run as run_console  # noqa: PLC0415
+    with uncollected():
+        from mmconsole.cli.console import console_of  # noqa: PLC0415 - it imports Textual
+        from mmconsole.tui.opening import already  # noqa: PLC0415
+        from mmconsole.tui.session import run as run_console  # noqa: PLC0415
 
     output.flush()
     # Work that is not at its end ends with the server it was for.
