@@ -20,10 +20,11 @@ class SmallApp(Crashing):
         super().__init__(driver_class=TerminalDriver)
 
     def compose(self) -> ComposeResult:
-        yield Static("ready", markup=False)
+        yield Static("ready", markup=False, id="said")
+        yield Static("still here")
 
     def say(self, text: str) -> None:
-        self.query_one(Static).update(text)
+        self.query_one("#said", Static).update(text)
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         self.say(f"mouse {event.button} at {event.screen_x} {event.screen_y}.")

@@ -109,6 +109,8 @@ def test_ctrl_z_gives_the_terminal_back_and_fg_takes_it_again(terminal: Spawned)
     _wait_until_stopped(terminal.pid)
     terminal.kill(signal.SIGCONT)
     terminal.expect_exact(ENTERED)
+    # The terminal has forgotten what was there.
+    terminal.expect("still here")
     terminal.send("a")
     terminal.expect("key a")
     terminal.send("q")

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from textual import on
 from textual.app import App
+from textual.driver import Driver
 from textual.worker import WorkerFailed
 
 CRASHED: Final = 70
@@ -22,6 +24,13 @@ class Crashing(App[None]):
 
     async def aclose(self) -> None:
         """End what outlives the screen."""
+
+    @on(Driver.SignalResume)
+    def _paint_everything(self) -> None:
+        """Somebody came back from the shell: the terminal has forgotten what was there, and Textual does not know."""
+        for screen in self.screen_stack:
+            for widget in screen.walk_children(with_self=True):
+                widget.refresh()
 
     def _handle_exception(self, error: Exception) -> None:
         self._return_code = CRASHED
