@@ -490,7 +490,7 @@ class TableNotOnline(DatabaseError):
 
 class LiveTokens(DatabaseError):
     """Tokens of ours still work on the server ({count}), and rolling back would forget them.
-    Revoke them first (`mmconsole tokens revoke --filter status:ok --now`), or say --abandon-tokens."""
+    Revoke them first (`mmconsole tokens revoke --filter link:yes --now`), or say --abandon-tokens."""
 
 
 class NoWorkers(DatabaseError):

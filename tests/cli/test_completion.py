@@ -61,6 +61,7 @@ def test_bash_completes_commands_profiles_users_and_filters(known: "Shell") -> N
 
 def test_bash_completes_channels_as_the_server_has_them(known: "Shell") -> None:
     assert in_bash(known, "mmconsole channel archive main/town", 3) == ["main/town-square"]
+    assert in_bash(known, "mmconsole channel archive town", 3) == ["town-square"]
     assert in_bash(known, "mmconsole channel restore main/town", 3) == []
     assert in_bash(known, "mmconsole channel add main/town-square an", 4) == ["ann@example.org", "anna@example.org"]
 

@@ -159,3 +159,16 @@ def test_a_reader_that_had_enough_is_no_error(shell: "Shell") -> None:
     assert running.stderr.read() == ""
     assert running.returncode == 0
     running.stderr.close()
+
+
+@pytest.mark.parametrize("command", ["doctor", "config check"])
+def test_a_reader_that_went_before_the_first_line_is_none_either(shell: "Shell", command: str) -> None:
+    running = shell.start(*command.split())
+    assert running.stdout is not None
+    running.stdout.close()
+    running.wait(timeout=30)
+
+    assert running.stderr is not None
+    assert running.stderr.read() == ""
+    assert running.returncode == 0
+    running.stderr.close()

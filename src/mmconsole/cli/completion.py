@@ -85,7 +85,9 @@ def _channels(ctx: typer.Context, incomplete: str, *, archived: bool) -> list[st
 
         async with asyncio.timeout(_PATIENCE), open_core(settings, face="completion", keys=Keys(token_of)) as core:
             named = [channel.address async for channel in core.channels.list(archived=archived)]
-            return [name for name in named if name.startswith(incomplete)][:_MOST]
+            # Commands take it without its team as well.
+            bare = [] if "/" in incomplete else [name.partition("/")[2] for name in named]
+            return [name for name in named + bare if name.startswith(incomplete)][:_MOST]
 
     return asyncio.run(look())
 

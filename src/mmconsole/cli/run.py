@@ -72,7 +72,16 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         output.let_go_of_stdout()
         return 0
+    except SystemExit as fault:
+        # So Typer ends what a reader has left.
+        if not isinstance(fault.__context__, BrokenPipeError):
+            raise
+        output.let_go_of_stdout()
+        return 0
     except KeyboardInterrupt:
+        if output.is_terminal(sys.stderr):
+            # A prompt may stand there, without its end of line.
+            output.note("")
         return Interrupted.exit_code
     except Exception as fault:  # noqa: BLE001 - this is where every fault ends
         return _told(_from_stdout(fault), options)
