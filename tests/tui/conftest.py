@@ -117,7 +117,7 @@ def _record(n: int) -> TokenRecord:
 def _work(tx: Transaction) -> None:
     for title, users in (("sync --missing", 4), ("sync --all", 40)):
         job_id = tx.jobs.create(kind="sync", title=title, actor="ops1@cli", at=NOW - timedelta(minutes=5))
-        tx.jobs.add_items(job_id, [NewItem(UserId(str(n)), "{}") for n in range(users)])
+        tx.jobs.items.add(job_id, [NewItem(UserId(str(n)), "{}") for n in range(users)])
         tx.jobs.start(job_id, fence=1, at=NOW - timedelta(minutes=5))
     tx.jobs.finish(1, JobState.DONE, fence=1, at=NOW - timedelta(minutes=4))
     tx.meta.last_look = int((NOW - timedelta(minutes=4)).timestamp() * 1000)

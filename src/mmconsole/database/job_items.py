@@ -109,22 +109,17 @@ class ItemRepository:
 
     def met(self, job_id: int, outcome: str, ids: Sequence[UserId]) -> set[UserId]:
         """Those of some users with whom this job ended like this."""
-        found: set[UserId] = set()
-        for chunk in chunks(list(ids)):
-            rows = self._connection.rows(
-                "SELECT DISTINCT user_id FROM mmconsole_job_items WHERE job_id = ? AND outcome = ?"
-                f" AND user_id IN ({marks(len(chunk))})",
-                (job_id, outcome, *chunk),
-            )
-            found |= {UserId(row[0]) for row in rows}
-        return found
+        return self._met("job_id = ?", job_id, outcome, ids)
 
     def met_later(self, job_id: int, outcome: str, ids: Sequence[UserId]) -> set[UserId]:
         """Those of some users with whom a later job ended like this."""
+        return self._met("job_id > ?", job_id, outcome, ids)
+
+    def _met(self, which: str, job_id: int, outcome: str, ids: Sequence[UserId]) -> set[UserId]:
         found: set[UserId] = set()
         for chunk in chunks(list(ids)):
             rows = self._connection.rows(
-                "SELECT DISTINCT user_id FROM mmconsole_job_items WHERE job_id > ? AND outcome = ?"
+                f"SELECT DISTINCT user_id FROM mmconsole_job_items WHERE {which} AND outcome = ?"
                 f" AND user_id IN ({marks(len(chunk))})",
                 (job_id, outcome, *chunk),
             )
@@ -147,16 +142,19 @@ class ItemRepository:
         return {outcome: int(count) for outcome, count in rows}
 
     def removals_since(self, moment: datetime) -> int:
+        """How much the items of all jobs removed since then: what the guard counts."""
         return self._connection.number(
             "SELECT SUM(removals) FROM mmconsole_job_items WHERE removals > 0 AND finished_at >= ?", (stored(moment),)
         )
 
     def add(self, job_id: int, items: Iterable[NewItem]) -> int:
+        """Add items behind those there are, thousands at once. Returns how many."""
         first = 1 + self._connection.number("SELECT MAX(position) FROM mmconsole_job_items WHERE job_id = ?", (job_id,))
         rows = ((job_id, n, item.user_id, item.steps, item.digest) for n, item in enumerate(items, first))
         return self._connection.run_many(_ADD, rows)
 
     def start(self, job_id: int, position: int, *, fence: int, at: datetime) -> None:
+        """Write down that this item is begun, before it is. Raises LeaseLost."""
         self._demand(self._connection.run(self._start, (stored(at), job_id, position, fence)), job_id)
 
     def revise(self, job_id: int, position: int, *, steps: str, digest: str, fence: int) -> None:
@@ -171,10 +169,11 @@ class ItemRepository:
         *,
         fence: int,
         at: datetime,
-        outcome: str,
-        note: str,
-        removals: int,
+        outcome: str = "",
+        note: str = "",
+        removals: int = 0,
     ) -> None:
+        """Write down how it ended, and how much it removed. Raises LeaseLost."""
         values = (state.value, outcome, note, removals, stored(at), job_id, position, fence)
         self._demand(self._connection.run(self._finish, values), job_id)
 

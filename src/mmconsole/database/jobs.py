@@ -3,14 +3,13 @@
 # ruff: noqa: S608 - the variable parts are conditions written in this file
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from mmconsole.database.connection import Connection, Row
-from mmconsole.database.job_items import ItemRepository, ItemState, JobItem, NewItem
+from mmconsole.database.job_items import ItemRepository
 from mmconsole.database.times import moment_of, moment_or_none, stored
 from mmconsole.errors import LeaseLost
 
@@ -171,35 +170,6 @@ class JobRepository:
         )
         return self._connection.run(f"DELETE FROM mmconsole_jobs WHERE {old}", (stored(before),))
 
-    # ── items, by the job's verbs ────────────────────────────────────────────────────────────────
-
-    def add_items(self, job_id: int, items: Iterable[NewItem]) -> int:
-        """Add items behind those there are, thousands at once. Returns how many."""
-        return self.items.add(job_id, items)
-
-    def start_item(self, job_id: int, position: int, *, fence: int, at: datetime) -> None:
-        """Write down that this item is begun, before it is. Raises LeaseLost."""
-        self.items.start(job_id, position, fence=fence, at=at)
-
-    def finish_item(  # noqa: PLR0913 - an item ends with all of this, in one statement
-        self,
-        job_id: int,
-        position: int,
-        state: ItemState,
-        *,
-        fence: int,
-        at: datetime,
-        outcome: str = "",
-        note: str = "",
-        removals: int = 0,
-    ) -> None:
-        """Write down how it ended, and how much it removed. Raises LeaseLost."""
-        self.items.finish(job_id, position, state, fence=fence, at=at, outcome=outcome, note=note, removals=removals)
-
-    def removals_since(self, moment: datetime) -> int:
-        """How much the items of all jobs removed since then: what the guard counts."""
-        return self.items.removals_since(moment)
-
     # ── inside ───────────────────────────────────────────────────────────────────────────────────
 
     def _end(self, job_id: int, state: JobState, *, fence: int, at: int | None) -> None:
@@ -221,6 +191,3 @@ class JobRepository:
         return Job(
             row[0], row[1], row[2], JobState(row[3]), row[4], created_at, started_at, finished_at, row[8], counts
         )
-
-
-__all__ = ["ItemState", "Job", "JobCounts", "JobItem", "JobRepository", "JobState", "NewItem"]

@@ -18,7 +18,7 @@ def demand_room(db: Snapshot, settings: GuardSettings, *, removals: int, confirm
     """
     if not removals or confirmed == removals:
         return
-    total = removals + db.jobs.removals_since(now - _DAY)
+    total = removals + db.jobs.items.removals_since(now - _DAY)
     allowed = allowed_removals(db.roster.count(), floor=settings.removals, percent=settings.percent)
     if total > allowed:
         raise GuardTripped(removals=removals, total=total, allowed=allowed)

@@ -124,7 +124,7 @@ class Journal:
             job_id = self.id
             if items:
                 job_id = job_id or self._create(tx)
-                tx.jobs.add_items(job_id, items)
+                tx.jobs.items.add(job_id, items)
             if noted:
                 tx.tokens.save_many(noted)
             return job_id
@@ -203,7 +203,7 @@ class Journal:
 
         def store(tx: Transaction) -> None:
             for item in items:
-                tx.jobs.start_item(item.job_id, item.position, fence=fence, at=now)
+                tx.jobs.items.start(item.job_id, item.position, fence=fence, at=now)
 
         await self._lease.write(store)
 
@@ -228,7 +228,7 @@ class Journal:
 
         def store(tx: Transaction) -> None:
             for ended in finished:
-                tx.jobs.finish_item(
+                tx.jobs.items.finish(
                     ended.item.job_id,
                     ended.item.position,
                     _STATES.get(ended.outcome, ItemState.DONE),

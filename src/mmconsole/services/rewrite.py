@@ -139,7 +139,7 @@ class Rewrite:
             job_id = self.result.job_id or tx.jobs.create(
                 kind=kind, title=title, actor=self._actor, at=self._now(), fence=lease.fence
             )
-            tx.jobs.add_items(job_id, items)
+            tx.jobs.items.add(job_id, items)
             return job_id
 
         async with aclosing(self._found()) as pages:
@@ -201,13 +201,13 @@ class Rewrite:
         at = self._now()
 
         def store(tx: Transaction) -> int:
-            tx.jobs.start_item(item.job_id, item.position, fence=lease.fence, at=at)
+            tx.jobs.items.start(item.job_id, item.position, fence=lease.fence, at=at)
             moved = sum(_exchange(tx, exchange) for exchange in exchanges)
             detail = f"{moved} from user {ids[0]} to {ids[-1]} as {self._vault.storage}"
             note = f"{moved} moved, {len(refusals)} cannot be opened, {len(exchanges) - moved} changed meanwhile"
             tx.activity.add(Activity(at, self._actor, "tokens rewritten", detail=detail, job_id=item.job_id))
             state = ItemState.FAILED if refusals else ItemState.DONE
-            tx.jobs.finish_item(
+            tx.jobs.items.finish(
                 item.job_id, item.position, state, fence=lease.fence, at=at, outcome="rewritten", note=note
             )
             return moved

@@ -14,7 +14,7 @@ NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 async def new_job(database: Database, items: int) -> int:
     job_id = await database.write(lambda tx: tx.jobs.create(kind="sync", title="sync --all", actor="me@cli", at=NOW))
     planned = [NewItem(UserId(str(n)), f'["step {n}"]', f"digest {n}") for n in range(items)]
-    assert await database.write(lambda tx: tx.jobs.add_items(job_id, planned)) == items
+    assert await database.write(lambda tx: tx.jobs.items.add(job_id, planned)) == items
     return job_id
 
 
@@ -31,9 +31,9 @@ async def finish(
     fence: int = 1,
     removals: int = 0,
 ) -> None:
-    await database.write(lambda tx: tx.jobs.start_item(job_id, position, fence=fence, at=NOW))
+    await database.write(lambda tx: tx.jobs.items.start(job_id, position, fence=fence, at=NOW))
     await database.write(
-        lambda tx: tx.jobs.finish_item(
+        lambda tx: tx.jobs.items.finish(
             job_id, position, state, fence=fence, at=NOW, outcome="did it", note="so it was", removals=removals
         )
     )
@@ -41,7 +41,7 @@ async def finish(
 
 async def test_items_are_numbered_in_the_order_they_come(database: Database) -> None:
     job_id = await new_job(database, 3)
-    await database.write(lambda tx: tx.jobs.add_items(job_id, [NewItem(UserId("late"), "[]")]))
+    await database.write(lambda tx: tx.jobs.items.add(job_id, [NewItem(UserId("late"), "[]")]))
 
     items = await database.read(lambda db: db.jobs.items.page(job_id, limit=10))
 
@@ -77,7 +77,7 @@ async def test_what_was_running_when_a_process_died_is_found_first(database: Dat
     job_id = await new_job(database, 10)
     await database.write(lambda tx: tx.jobs.start(job_id, fence=1, at=NOW))
     await finish(database, job_id, 1)
-    await database.write(lambda tx: tx.jobs.start_item(job_id, 2, fence=1, at=NOW))
+    await database.write(lambda tx: tx.jobs.items.start(job_id, 2, fence=1, at=NOW))
 
     left = await database.read(lambda db: db.jobs.items.page(job_id, limit=10, state=ItemState.RUNNING))
     rest = await database.read(
@@ -95,8 +95,8 @@ async def test_a_process_that_lost_its_lease_changes_nothing(database: Database)
     await database.write(lambda tx: tx.jobs.start(job_id, fence=2, at=NOW))
 
     for late in (
-        lambda tx: tx.jobs.start_item(job_id, 1, fence=1, at=NOW),
-        lambda tx: tx.jobs.finish_item(job_id, 1, ItemState.DONE, fence=1, at=NOW),
+        lambda tx: tx.jobs.items.start(job_id, 1, fence=1, at=NOW),
+        lambda tx: tx.jobs.items.finish(job_id, 1, ItemState.DONE, fence=1, at=NOW),
         lambda tx: tx.jobs.finish(job_id, JobState.DONE, fence=1, at=NOW),
         lambda tx: tx.jobs.pause(job_id, fence=1),
         lambda tx: tx.jobs.start(job_id, fence=1, at=NOW),
@@ -113,7 +113,7 @@ async def test_a_paused_job_is_resumed_under_a_newer_number(database: Database) 
     await database.write(lambda tx: tx.jobs.start(job_id, fence=1, at=NOW))
     await database.write(lambda tx: tx.jobs.pause(job_id, fence=1))
     with pytest.raises(LeaseLost):
-        await database.write(lambda tx: tx.jobs.start_item(job_id, 1, fence=1, at=NOW))
+        await database.write(lambda tx: tx.jobs.items.start(job_id, 1, fence=1, at=NOW))
 
     await database.write(lambda tx: tx.jobs.start(job_id, fence=2, at=NOW + timedelta(hours=1)))
 
@@ -130,7 +130,7 @@ async def test_an_operator_stops_a_job_that_somebody_works_on(database: Database
 
     assert not await database.write(lambda tx: tx.jobs.stop(job_id, at=NOW))
     with pytest.raises(LeaseLost):
-        await database.write(lambda tx: tx.jobs.start_item(job_id, 1, fence=1, at=NOW))
+        await database.write(lambda tx: tx.jobs.items.start(job_id, 1, fence=1, at=NOW))
     with pytest.raises(LeaseLost):
         await database.write(lambda tx: tx.jobs.start(job_id, fence=9, at=NOW))
     assert await database.read(lambda db: db.jobs.resumable()) == []
@@ -142,8 +142,8 @@ async def test_removals_of_all_jobs_are_counted_since_a_moment(database: Databas
         await start(database, job_id)
         await finish(database, job_id, 1, removals=removals)
 
-    assert await database.read(lambda db: db.jobs.removals_since(NOW - timedelta(days=1))) == 3
-    assert await database.read(lambda db: db.jobs.removals_since(NOW + timedelta(seconds=1))) == 0
+    assert await database.read(lambda db: db.jobs.items.removals_since(NOW - timedelta(days=1))) == 3
+    assert await database.read(lambda db: db.jobs.items.removals_since(NOW + timedelta(seconds=1))) == 0
 
 
 async def test_jobs_are_listed_newest_first_and_pruned_when_they_ended(database: Database) -> None:

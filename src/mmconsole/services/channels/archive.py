@@ -43,7 +43,7 @@ class _Job:
             tx.projects.save(link)
 
     def _end(self, tx: Transaction, state: ItemState, outcome: Outcome, *, note: str = "", removals: int) -> None:
-        tx.jobs.finish_item(
+        tx.jobs.items.finish(
             self.id,
             _ONLY_ITEM,
             state,
@@ -124,9 +124,9 @@ class ChannelArchive:
         demand_room(tx, self._settings.values.guard, removals=1, confirmed=confirmed, now=run.now())
         job_id = tx.jobs.create(kind=KIND, title=f"archive {channel.address}", actor=run.actor, at=run.now())
         steps = json.dumps({"steps": [Kind.ARCHIVE], "why": channel.address})
-        tx.jobs.add_items(job_id, [NewItem(UserId(""), steps)])
+        tx.jobs.items.add(job_id, [NewItem(UserId(""), steps)])
         tx.jobs.start(job_id, fence=run.lease.fence, at=run.now())
-        tx.jobs.start_item(job_id, _ONLY_ITEM, fence=run.lease.fence, at=run.now())
+        tx.jobs.items.start(job_id, _ONLY_ITEM, fence=run.lease.fence, at=run.now())
         if of is not None:
             # Before it is done: only what was archived with its project is restored with it.
             tx.projects.save(replace(of, archived_with_project=True))
