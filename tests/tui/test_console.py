@@ -170,6 +170,15 @@ async def test_cursor_and_marks_follow_their_users_through_sort_and_filter(
         assert "2 marked, 2 hidden" in app.text()
 
 
+async def test_the_mark_of_the_order_cuts_no_title(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(10)
+    async with console((80, 24)) as (app, pilot):
+        for title in ("EXPIRES▲", "CHECKED ▲"):
+            await pilot.press("greater_than_sign")
+            await app.settled(pilot)
+            assert title in app.text().splitlines()[2]
+
+
 async def test_sorting_goes_through_the_columns_and_a_title_can_be_clicked(
     office: "Office", console: "OpenConsole"
 ) -> None:

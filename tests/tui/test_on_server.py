@@ -8,6 +8,7 @@ from textual.widgets import Input
 
 from mmconsole.database import JobState
 from mmconsole.domain.users import UserId
+from mmconsole.services.checks.checks import CheckRequest
 from mmconsole.simulator import Fault
 from mmconsole.simulator.entities import Channel
 from mmconsole.tui import dialogs
@@ -73,6 +74,17 @@ async def test_the_calls_of_this_console_are_in_the_log_at_its_lowest_level(
         await app.until(pilot, lambda: "GET /users/me  200" in app.text())
 
         assert app.log_pane.view().level is Gravity.DETAIL
+
+
+async def test_calls_are_heard_when_the_server_was_asked_before_the_console_came(world: "World") -> None:
+    await in_step(world, "ann")
+    heard: list[object] = []
+    async with world.core() as core:
+        await core.server.client()
+        core.server.heard = heard.append
+        await core.checks.run(CheckRequest(("1",), deep=True))
+
+    assert heard
 
 
 async def test_a_test_of_several_counts_them(world: "World", at_work: "OpenAtWork") -> None:

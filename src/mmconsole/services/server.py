@@ -38,7 +38,7 @@ class Server:
         self._load_token = load_token
         self._warn = warn
         self.heard: Callable[[HttpDiagnostic], None] | None = None
-        """Told of each attempt at a call, if it is set before the first of them."""
+        """Told of each attempt at a call, from when it is set."""
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._client: MattermostClient | None = None
@@ -88,7 +88,7 @@ class Server:
             timeout=values.timeout,
             max_concurrency=values.max_concurrency,
             allow_http=values.allow_http,
-            on_diagnostic=self.heard,
+            on_diagnostic=self._tell,
         )
         async with AsyncExitStack() as opened:
             client = await opened.enter_async_context(opening)
@@ -96,6 +96,10 @@ class Server:
             # Only now: a server that is away is asked again and again, and each client would stay until the end.
             self._stack = opened.pop_all()
         return client
+
+    def _tell(self, call: "HttpDiagnostic") -> None:
+        if self.heard is not None:
+            self.heard(call)
 
     async def _check(self, client: "MattermostClient") -> None:
         whoami = await client.whoami()

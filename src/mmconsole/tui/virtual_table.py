@@ -522,15 +522,18 @@ class VirtualTable(LineView, can_focus=True, inherit_bindings=False):
 
     def _header(self, styles: _Styles, width: int) -> Strip:
         style = styles.base + styles.header
-        texts = [self._title(column, cells) for column, cells in zip(self.columns, self._layout.widths, strict=True)]
-        segments = [Segment(part, style) for text in texts for part in (text, " " * GAP)]
+        widths = zip(self.columns, self._layout.widths, strict=True)
+        segments = [Segment(self._title(column, cells), style) for column, cells in widths]
         return self._line(" " * GUTTER, segments, style, width)
 
     def _title(self, column: Column, cells: int) -> str:
+        """With the gap behind it, into which the mark of the order may reach."""
         if self.sorted_by is None or self.sorted_by[0] != column.key:
-            return fitted(column.title, cells)
-        marker = DESCENDING if self.sorted_by[1] else ASCENDING
-        return fitted(f"{fitted(column.title, min(len(column.title), cells - 2))} {marker}", cells)
+            return fitted(column.title, cells) + " " * GAP
+        marker, room = DESCENDING if self.sorted_by[1] else ASCENDING, cells + GAP - 1
+        near = " " if len(column.title) + 2 <= room else ""
+        title = fitted(column.title, min(len(column.title), room - len(near) - 1))
+        return fitted(f"{title}{near}{marker}", cells + GAP)
 
     def _row(self, key: str, styles: _Styles, *, cursor: bool) -> Strip:
         row = self.source.row_of(key)
