@@ -6,7 +6,8 @@
     │   └── LinksUnnamed
     ├── SettingsError                   2
     │   ├── UnreadableSettings
-    │   │   └── NoSettingsFile
+    │   │   ├── NoSettingsFile
+    │   │   └── NoPassword
     │   ├── UnknownSetting
     │   ├── InvalidSetting
     │   ├── MissingSetting
@@ -211,6 +212,10 @@ class UnreadableSettings(SettingsError):
 
 class NoSettingsFile(UnreadableSettings):
     """{where} cannot be read: {why}. Name another file with --config, or have one written by `mmconsole init`."""
+
+
+class NoPassword(UnreadableSettings):
+    """The database's password cannot be read from {where}: {why}. Correct that file, or `database.env_file`."""
 
 
 class UnknownSetting(SettingsError):

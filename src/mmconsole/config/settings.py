@@ -28,7 +28,7 @@ from mmconsole.config.values import (
 from mmconsole.domain.env_text import values_of
 from mmconsole.domain.health import AsOf
 from mmconsole.domain.hosts import is_loopback
-from mmconsole.errors import InvalidSetting, MissingSetting, SettingsError, UnreadableSettings
+from mmconsole.errors import InvalidSetting, MissingSetting, NoPassword, SettingsError
 
 _NOT_TO_SHOW: Final = re.compile(r"://\S*@|[A-Za-z0-9+/=_-]{20,}")
 """A password in an address, and whatever may be a token or a key."""
@@ -85,7 +85,7 @@ class Settings:
     def database_url(self) -> str:
         """The database as an SQLAlchemy URL; the embedded one is a file in the user's data folder.
 
-        It may carry a password. Raises UnreadableSettings for a `database.env_file` that holds none.
+        It may carry a password. Raises NoPassword for a `database.env_file` that holds none.
         """
         url, file = self.values.database.url, self.values.database.env_file
         if url is None:
@@ -186,7 +186,7 @@ def _with_password(url: str, file: Path) -> str:
     try:
         password = values_of(file.read_text(encoding="utf-8"), ["DB_PASSWORD"]).get("DB_PASSWORD")
     except (OSError, UnicodeDecodeError) as fault:
-        raise UnreadableSettings(where=file, why=getattr(fault, "strerror", None) or "it is not UTF-8 text") from None
+        raise NoPassword(where=file, why=getattr(fault, "strerror", None) or "it is not UTF-8 text") from None
     if password is None or "${" in password:
-        raise UnreadableSettings(where=file, why="it does not say DB_PASSWORD, which `database.env_file` is for")
+        raise NoPassword(where=file, why="it does not say DB_PASSWORD")
     return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()
