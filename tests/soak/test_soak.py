@@ -25,6 +25,8 @@ from tests.soak.meter import Reading, Trend
 from tests.soak.misfortunes import Misfortunes
 
 from mmconsole.secrets import seal_keys
+from mmconsole.services.channels import adding
+from mmconsole.services.tokens import tokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -176,7 +178,10 @@ class Soak:
         assert [user for user, times in Counter(made).items() if times > 1] == [], "an account was made twice"
         names = Counter(channel.display_name for channel in state.channels.values())
         assert [name for name, times in names.items() if name.startswith("Project ") and times > 1] == []
-        assert world.sql("SELECT id FROM mmconsole_jobs WHERE state = 'running'") == []
+        # Who was killed, or lost the lease, cannot say that it ended. The next run of its kind does, if there is one;
+        # jobs of tokens are an operator's to resume or to stop.
+        left = {kind for (kind,) in world.sql("SELECT kind FROM mmconsole_jobs WHERE state = 'running'")}
+        assert left <= {tokens.KIND, adding.KIND}
         if world.database.startswith("sqlite"):
             assert world.sql("PRAGMA integrity_check") == [("ok",)]
 
@@ -199,10 +204,13 @@ class Soak:
 
     def nobody_has_grown(self) -> None:
         """Of those who lived long enough."""
-        trends = {one.name: Trend.of(one.readings) for one in self.company.workers if len(one.readings) > meter.ENOUGH}
-        print("\n".join(f"{name}: {trend}" for name, trend in trends.items()))  # noqa: T201 - what `make soak` is for
+        trends = self._trends
         assert [f"{name}: {trend}" for name, trend in trends.items() if not trend.flat] == []
         assert trends or not SECONDS
+
+    @property
+    def _trends(self) -> dict[str, Trend]:
+        return {one.name: Trend.of(one.readings) for one in self.company.workers if len(one.readings) > meter.ENOUGH}
 
     def report(self) -> str:
         assert self.callers is not None
@@ -214,6 +222,7 @@ class Soak:
             f"answers {dict(callers.answers)}, {callers.signed_in} signed in",
             f"{len(self.application.users)} users, {len(self._left_inactive())} left inactive",
             f"{sum(self.world.server.calls.values())} calls",
+            *(f"{name}: {trend}" for name, trend in self._trends.items()),
         )
         return "\n".join(lines)
 
@@ -304,11 +313,13 @@ async def test_laws_hold_whoever_works_at_once_and_whatever_goes_wrong(soak: Soa
     soak.nobody_has_grown()
 
 
-def test_a_leak_would_be_seen() -> None:
+def test_a_leak_would_be_seen_and_a_process_that_only_fills_up_is_flat() -> None:
     mega = 1 << 20
-    leaking = [Reading(100 * mega + n * 100_000, 20) for n in range(300)]
+    leaking = [Reading(100 * mega + n * 50_000, 20) for n in range(300)]
+    filling = [Reading(120 * mega - int(20 * mega * 0.97**n), 20) for n in range(300)]
     at_rest = [Reading(100 * mega + (n % 7) * 400_000, 20 + n % 5) for n in range(300)]
 
     assert not Trend.of(leaking).flat
-    assert not Trend.of([Reading(100 * mega, 20 + n // 20) for n in range(300)]).flat
+    assert not Trend.of([Reading(100 * mega, 20 + n // 15) for n in range(300)]).flat
+    assert Trend.of(filling).flat
     assert Trend.of(at_rest).flat
