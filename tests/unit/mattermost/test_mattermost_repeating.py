@@ -1,6 +1,7 @@
 """What is sent again, how often, after how long, and what never is."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ from mmconsole.errors import (
     Unreachable,
 )
 from mmconsole.mattermost.client import MattermostClient
+from mmconsole.mattermost.patience import Budget, Patience
 from mmconsole.mattermost.transport import CertificateError
 
 ANN = AccountId("a" * 26)
@@ -174,6 +176,27 @@ async def test_an_outage_spends_the_budget_and_then_no_call_is_repeated(
             await client.account(ANN)
 
     assert client.pace.retries <= 10 + 40 * 0.1
+
+
+async def test_a_server_that_fails_every_other_time_gets_a_tenth_more_calls_and_not_twice_as_many(
+    client: MattermostClient, server: Any
+) -> None:
+    for _ in range(200):
+        server.says(503, b"").says(200, ME)
+
+    for _ in range(100):
+        with suppress(ServerFault):
+            await client.account(ANN)
+
+    # Ten that a short run may make all the same, and one for each ten calls.
+    assert 10 < client.pace.retries <= 10 + 100 * 0.1
+
+
+def test_whoever_waits_waits_at_random_up_to_twice_as_long_each_time() -> None:
+    never, always = Patience(Budget(), lambda: 0.0), Patience(Budget(), lambda: 1.0)
+
+    assert [never.after_failure() for _ in range(4)] == [0.0] * 4
+    assert [always.after_failure() for _ in range(5)] == [0.5, 1.0, 2.0, 4.0, None]
 
 
 async def test_the_breaker_opens_after_ten_faults_and_one_call_tries_whether_the_server_is_back(
