@@ -33,7 +33,7 @@ from mmconsole.database.migrate import (
 from mmconsole.database.projects import ProjectRepository
 from mmconsole.database.proposal import FirstLook, first_look
 from mmconsole.database.rights import refused_rights
-from mmconsole.database.roster import KEEP, Glances, Keep, Roster, Settled, UserAndRecord
+from mmconsole.database.roster import KEEP, Glances, Keep, PerhapsUser, Roster, Settled, UserAndRecord
 from mmconsole.database.scratch import Scratch, open_scratch
 from mmconsole.database.session import Snapshot, Transaction
 from mmconsole.database.tickets import TicketRepository
@@ -77,6 +77,7 @@ __all__ = [
     "MetaRepository",
     "MigrationStatus",
     "NewItem",
+    "PerhapsUser",
     "ProjectRepository",
     "Roster",
     "SanctumToken",

@@ -25,6 +25,8 @@ from mmconsole.domain.users import User, UserId
 from mmconsole.errors import NotOurs, OnlyAView, RowMissing
 
 UserAndRecord = tuple[User, TokenRecord | None]
+PerhapsUser = tuple[User | None, TokenRecord | None]
+"""Of a user whose row may be gone."""
 
 PAGE: Final = 1000
 _glances: Final = Decoder(list[tuple[UserId, AccountId | None, TokenId | None, int, str | None, Raw]])
@@ -105,6 +107,10 @@ class Roster:
             statement = self._statements.by_ids.format(marks=marks(len(chunk)))
             found |= {pair[0].id: pair for pair in self._users(self._connection.rows(statement, chunk))}
         return [found[user_id] for user_id in dict.fromkeys(ids) if user_id in found]
+
+    def row(self, user_id: UserId) -> PerhapsUser:
+        """The user of this id; nothing where there is no row."""
+        return next(iter(self.rows([user_id])), (None, None))
 
     def find(self, name: str) -> list[UserId]:
         """The user of this id, else those whose e-mail address or username it is. Case and outer space do not count."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Protocol
 
-from mmconsole.database import Database, ItemState, JobItem, JobState, NewItem, Snapshot, Transaction
+from mmconsole.database import Database, ItemState, JobItem, JobState, NewItem, PerhapsUser, Snapshot, Transaction
 from mmconsole.domain.plans import Kind, Outcome, Result, UserPlan
 from mmconsole.domain.tokens import TokenRecord
 from mmconsole.domain.users import User, UserId
@@ -58,7 +58,6 @@ _STATES: Final[Mapping[str, ItemState]] = {
     Outcome.REFUSED: ItemState.FAILED,
     Outcome.SKIPPED: ItemState.SKIPPED,
 }
-Row = tuple[User | None, TokenRecord | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class Work:
 
     item: JobItem
     plan: UserPlan
-    row: Row
+    row: PerhapsUser
     username: str = ""
 
 
@@ -87,7 +86,7 @@ class Applier(Protocol):
     async def usernames(self, users: Sequence[User]) -> dict[UserId, str]:
         """Free usernames for users about to get an account."""
 
-    async def apply(self, plan: UserPlan, row: Row, *, username: str) -> Result:
+    async def apply(self, plan: UserPlan, row: PerhapsUser, *, username: str) -> Result:
         """Do one user's steps. Raises only what ends the run."""
 
 
@@ -368,12 +367,13 @@ class Runner:
 
     async def _applied(self, work: Work, stop: asyncio.Event) -> Result:
         """One user. While a server fails everything it is left alone, and who was not begun yet is begun later."""
+        user_id = work.item.user_id
         while True:
             try:
                 result = await self._applier.apply(work.plan, work.row, username=work.username)
             except BreakerOpen as fault:
                 await self._absence.rest(fault, stop)
-                if stop.is_set() or await self._database.read(partial(_row, user_id=work.item.user_id)) != work.row:
+                if stop.is_set() or await self._database.read(lambda db: db.roster.row(user_id)) != work.row:
                     return Result(work.plan.user_id, Outcome.FAILED, str(fault))
             else:
                 self._absence.over()
@@ -393,21 +393,16 @@ class Runner:
                 yield work
             after = items[-1].position
 
-    async def _ready(self, items: list[JobItem], rows: dict[UserId, Row]) -> list[Work]:
+    async def _ready(self, items: list[JobItem], rows: dict[UserId, PerhapsUser]) -> list[Work]:
         work = [Work(item, plan_of(item), rows.get(item.user_id, (None, None))) for item in items]
         newcomers = [one.row[0] for one in work if Kind.CREATE in one.plan.steps and one.row[0] is not None]
         names = await self._applier.usernames(newcomers) if newcomers else {}
         return [Work(one.item, one.plan, one.row, names.get(one.item.user_id, "")) for one in work]
 
 
-def _chunk(db: Snapshot, *, job_id: int, after: int) -> tuple[list[JobItem], dict[UserId, Row]]:
+def _chunk(db: Snapshot, *, job_id: int, after: int) -> tuple[list[JobItem], dict[UserId, PerhapsUser]]:
     items = db.jobs.items.page(job_id, limit=_CHUNK, state=ItemState.PLANNED, after_position=after)
-    rows: dict[UserId, Row] = {user.id: (user, record) for user, record in db.roster.rows([i.user_id for i in items])}
-    return items, rows
-
-
-def _row(db: Snapshot, *, user_id: UserId) -> Row:
-    return next(iter(db.roster.rows([user_id])), (None, None))
+    return items, {user.id: (user, record) for user, record in db.roster.rows([item.user_id for item in items])}
 
 
 async def end_left(lease: Lease, kind: str, *, at: datetime) -> None:

@@ -225,8 +225,7 @@ class LinkTokens:
 
 
 def _read(db: Snapshot, *, user_id: UserId) -> StoredToken:
-    rows = db.roster.rows([user_id])
-    user, record = rows[0] if rows else (None, None)
+    user, record = db.roster.row(user_id)
     claims = db.tokens.claims(record.account_id) if record and record.account_id else 0
     return StoredToken(user_id, user, record, db.roster.envelope(user_id), claims > 1, rotations(db))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from mmconsole.database import Database, Scratch, Settled, Snapshot
+from mmconsole.database import Database, Scratch, Settled, Snapshot, UserAndRecord
 from mmconsole.domain.accounts import Account, AccountId, TeamId
 from mmconsole.domain.plans import Rules, Seen, UserPlan, is_address, looks_settled, plan_removed, plan_user
 from mmconsole.domain.tokens import Health, Token, TokenId, TokenRecord
@@ -18,7 +18,6 @@ from mmconsole.services.asking import PAGE, all_pages, at_once
 if TYPE_CHECKING:
     from mmconsole.mattermost.client import MattermostClient
 
-Row = tuple[User, TokenRecord | None]
 
 BATCH: Final = 5_000
 """Ids in one `POST /users/ids`: 145 KB of the 300,000 bytes that a body may have (seen on 11.6.0)."""
@@ -42,7 +41,7 @@ class Planned:
 class Page:
     """Users as the database has them: whole rows, and those of whom a glance was enough."""
 
-    rows: list[Row]
+    rows: list[UserAndRecord]
     settled: Settled = field(default_factory=Settled)
     last: UserId | None = None
     """The key after which the next page begins."""
@@ -208,7 +207,7 @@ class Look:
             if not works or account_id in apart or user_id in self._shared
         )
 
-    async def _whole(self, ids: Sequence[UserId]) -> list[Row]:
+    async def _whole(self, ids: Sequence[UserId]) -> list[UserAndRecord]:
         return await self._database.read(lambda db: db.roster.rows(ids)) if ids else []
 
     async def _plan_removed(self, records: list[TokenRecord]) -> Batch:
@@ -239,7 +238,7 @@ class Look:
         found: dict[AccountId, Account | None] = dict.fromkeys(compare)
         return found | asked | {account.id: account for account in moved}
 
-    async def _see(self, rows: Sequence[Row], linked: Mapping[AccountId, Account | None]) -> Seen:
+    async def _see(self, rows: Sequence[UserAndRecord], linked: Mapping[AccountId, Account | None]) -> Seen:
         """Everything else that a decision about these users needs."""
         unlinked = [user for user, record in rows if not (record and record.account_id) and user.active]
         named = [AccountId(name) for user in unlinked if (name := user.stored_account_id) and _ACCOUNT_ID.match(name)]
@@ -326,7 +325,7 @@ def _trusted(records: Sequence[TokenRecord]) -> dict[TokenId, Token]:
     return {token_id: Token(token_id, account_id) for token_id, account_id in held if token_id and account_id}
 
 
-def _changed(rows: Sequence[Row]) -> dict[UserId, str]:
+def _changed(rows: Sequence[UserAndRecord]) -> dict[UserId, str]:
     """The digests of linked users whose rows are not what was last pushed."""
     digests = ((user.id, user.digest, record) for user, record in rows if record and record.account_id)
     return {user_id: digest for user_id, digest, record in digests if digest != record.pushed_digest}

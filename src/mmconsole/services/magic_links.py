@@ -97,10 +97,9 @@ class MagicLinks:
         Raises TicketUnknown, TicketExpired, TicketSpent, LinkRefused.
         """
         ticket = await self._find(code, at=at)
-        rows = await self._database.read(lambda db: db.roster.rows([ticket.user_id]))
-        if not rows:
+        user, record = await self._database.read(lambda db: db.roster.row(ticket.user_id))
+        if user is None:
             raise LinkRefused(user_id=ticket.user_id, why="the user is gone")
-        user, record = rows[0]
         name = " ".join(part for part in (user.first_name, user.last_name) if part)
         return Invitation(user.id, record.account_id if record else None, name, user.address or "")
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from functools import partial
 
-from mmconsole.database import Database, Snapshot
+from mmconsole.database import Database, PerhapsUser, Snapshot
 from mmconsole.domain.activity import Activity, Level
 from mmconsole.domain.plans import Kind, Outcome, Result, UserPlan
 from mmconsole.domain.tokens import Health, TokenRecord
-from mmconsole.domain.users import User, UserId
+from mmconsole.domain.users import UserId
 from mmconsole.errors import MmconsoleError, NotFound, Refused
 from mmconsole.services.changes import keep, note
 from mmconsole.services.jobs import ENDS_THE_RUN
@@ -71,7 +71,7 @@ def failed(user_id: UserId, fault: MmconsoleError, run: Run) -> Activity:
     return run.activity("sync failed", user_id, str(fault), level=Level.ERROR, request_id=fault.request_id)
 
 
-def _as_they_are(db: Snapshot, *, user_id: UserId) -> tuple[User | None, TokenRecord | None]:
+def _as_they_are(db: Snapshot, *, user_id: UserId) -> PerhapsUser:
     """The row, if there is one, and what we remember."""
-    rows = db.roster.rows([user_id])
-    return rows[0] if rows else (None, db.tokens.find(user_id))
+    user, record = db.roster.row(user_id)
+    return (user, record) if user else (None, db.tokens.find(user_id))

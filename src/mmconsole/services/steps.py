@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from mmconsole.database import Database, Transaction
+from mmconsole.database import Database, PerhapsUser, Transaction
 from mmconsole.domain.accounts import Account, AccountChanges, AccountId, TeamId
 from mmconsole.domain.activity import Activity, Level
 from mmconsole.domain.checks import Cause
@@ -15,7 +15,7 @@ from mmconsole.errors import CannotOpen, MmconsoleError, RowMissing, TokenDenied
 from mmconsole.services.accounts import Accounts, linked_record
 from mmconsole.services.changes import keep, note
 from mmconsole.services.conflicts import StepConflict
-from mmconsole.services.jobs import ENDS_THE_RUN, Row
+from mmconsole.services.jobs import ENDS_THE_RUN
 from mmconsole.services.removals import Removals, failed
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
@@ -90,7 +90,7 @@ class Steps:
     async def usernames(self, users: Sequence[User]) -> dict[UserId, str]:
         return await self._accounts.free_usernames(users)
 
-    async def apply(self, plan: UserPlan, row: Row, *, username: str = "") -> Result:
+    async def apply(self, plan: UserPlan, row: PerhapsUser, *, username: str = "") -> Result:
         """Apply a user's steps in order; the first that fails stops this user and nobody else.
 
         Raises only the faults that would meet everybody (`jobs.ENDS_THE_RUN`).

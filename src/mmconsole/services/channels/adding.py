@@ -63,7 +63,7 @@ class ChannelAdding:
     async def add(self, channel: Channel, name: str, run: Run, *, as_admin: bool) -> Result:
         """Add one user. Raises UserUnknown, AmbiguousName, and the faults that would meet everybody."""
         (user_id,) = await self._users.resolve((name,))
-        row = await self._database.read(lambda db: next(iter(db.roster.rows([user_id])), (None, None)))
+        row = await self._database.read(lambda db: db.roster.row(user_id))
         account_ids = await self._accounts([user_id])
         if await self._in_channel(channel, account_ids):
             return Result(user_id, Outcome.THERE)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from mmconsole.database import Database, Transaction
+from mmconsole.database import Database, PerhapsUser, Transaction
 from mmconsole.domain.accounts import AccountId
 from mmconsole.domain.activity import Activity
 from mmconsole.domain.channels import Channel, ChannelId
@@ -25,7 +25,7 @@ from mmconsole.errors import (
 from mmconsole.services.changes import Change, note
 from mmconsole.services.conflicts import StepConflict
 from mmconsole.services.intents import close_intent, new_operation, open_intent
-from mmconsole.services.jobs import ENDS_THE_RUN, Row
+from mmconsole.services.jobs import ENDS_THE_RUN
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
@@ -76,7 +76,7 @@ class ChannelMembers:
         """Nobody gets an account here."""
         return {}
 
-    async def apply(self, plan: UserPlan, row: Row, *, username: str = "") -> Result:  # noqa: ARG002 - the same
+    async def apply(self, plan: UserPlan, row: PerhapsUser, *, username: str = "") -> Result:  # noqa: ARG002 - the same
         """Add one user. Raises only the faults that would meet everybody (`jobs.ENDS_THE_RUN`)."""
         try:
             await self._add(*row)
@@ -88,7 +88,7 @@ class ChannelMembers:
             return Result(plan.user_id, Outcome.FAILED, str(fault))
         return Result(plan.user_id, Outcome.ADDED)
 
-    def foresee(self, user_id: UserId, row: Row) -> Result:
+    def foresee(self, user_id: UserId, row: PerhapsUser) -> Result:
         """How adding would end, as far as it is known before the stored token is tried."""
         try:
             user, record, _ = _linked(*row)

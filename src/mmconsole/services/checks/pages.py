@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from mmconsole.database import Database, Snapshot
+from mmconsole.database import Database, Snapshot, UserAndRecord
 from mmconsole.domain.checks import Verdict
 from mmconsole.domain.tokens import TokenRecord
 from mmconsole.domain.users import User, UserId
 
-Row = tuple[User, TokenRecord | None]
 Advance = Callable[[int], None]
 """Hears how many more users are done."""
 
@@ -20,7 +19,7 @@ Advance = Callable[[int], None]
 class Page:
     """Some users as of one moment."""
 
-    rows: list[Row]
+    rows: list[UserAndRecord]
     envelopes: Mapping[UserId, str] = field(repr=False)
     """What stands in the token column, of those whose secret is to be tried."""
     end: int

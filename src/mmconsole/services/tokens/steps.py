@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from mmconsole.database import Database, Transaction
+from mmconsole.database import Database, PerhapsUser, Transaction
 from mmconsole.domain.accounts import AccountId
 from mmconsole.domain.activity import Activity, Level
 from mmconsole.domain.health import AsOf
@@ -25,7 +25,7 @@ from mmconsole.errors import (
 from mmconsole.services.changes import keep, note
 from mmconsole.services.conflicts import StepConflict, demand_ordinary
 from mmconsole.services.intents import close_intent
-from mmconsole.services.jobs import ENDS_THE_RUN, Row
+from mmconsole.services.jobs import ENDS_THE_RUN
 from mmconsole.services.runs import Run
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
@@ -78,7 +78,7 @@ class TokenSteps:
         """Nobody gets an account here."""
         return {}
 
-    async def apply(self, plan: UserPlan, row: Row, *, username: str = "") -> Result:  # noqa: ARG002 - the same
+    async def apply(self, plan: UserPlan, row: PerhapsUser, *, username: str = "") -> Result:  # noqa: ARG002 - the same
         """Do one user's step. Raises only the faults that would meet everybody (`jobs.ENDS_THE_RUN`)."""
         user, record = row
         if user is None:
