@@ -299,6 +299,11 @@ async def test_the_key_bar_of_the_jobs_names_what_can_be_done_with_one(
         assert "enter open  p pause  ctrl+x stop  u undo" in app.text().splitlines()[-1]
 
 
+async def test_what_a_tiny_screen_needs_is_said_whole(office: "Office", console: "OpenConsole") -> None:
+    async with console((24, 8)) as (app, _):
+        assert " ".join(app.text().split()) == "mmconsole needs 60x15, and this is 24x8."
+
+
 async def test_no_word_of_a_question_is_cut_off(office: "Office", console: "OpenConsole") -> None:
     told = "Users under way are brought to their end, and a job pauses: p or `jobs resume` goes on with the last one."
     async with console((60, 15)) as (app, pilot):

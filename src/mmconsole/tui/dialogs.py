@@ -69,7 +69,7 @@ class Dialog(ModalScreen[str]):
             yield Cancel()
 
     def on_mount(self) -> None:
-        text = "\n".join(f" {harmless(line)}" for line in self._lines)
+        text = "\n".join(map(harmless, self._lines))
         self.query_one("#words", Words).say(Text(text, overflow="fold"))
         self.query_one("#ways", Words).say(Text("\n"))
         self.query_one(Cancel).focus()
@@ -86,7 +86,7 @@ class Dialog(ModalScreen[str]):
     def _tell_ways(self, wrong: str = "") -> None:
         yes = f"type {self._word} and enter to {self._verb}" if self._word else f"y {self._verb}"
         ways = [wrong, yes, f"h {self._more}" if self._more and not self._word else "", "esc cancel"]
-        self.query_one("#ways", Words).say(Text(f"\n {'   '.join(filter(None, ways))}"))
+        self.query_one("#ways", Words).say(Text(f"\n{'   '.join(filter(None, ways))}"))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "answer":

@@ -101,7 +101,7 @@ class Line(Kept, Widget):
 class Words(Line):
     """As many lines as what is said takes: of a question nothing is left out."""
 
-    DEFAULT_CSS = "Words { height: auto; text-wrap: wrap; text-overflow: fold; }"
+    DEFAULT_CSS = "Words { height: auto; padding: 0 1; text-wrap: wrap; text-overflow: fold; }"
 
     def say(self, text: Text | str) -> None:
         super().say(text)
@@ -238,7 +238,7 @@ class JobLine(Kept, Widget):
 class TooSmall(Line):
     """The one sentence of a screen on which nothing fits."""
 
-    DEFAULT_CSS = "TooSmall { height: 1fr; width: 1fr; content-align: center middle; }"
+    DEFAULT_CSS = "TooSmall { height: 1fr; width: 1fr; content-align: center middle; text-wrap: wrap; }"
 
     def render(self) -> Text:
         size = self.app.size

@@ -47,7 +47,7 @@ class ListScreen(ModalScreen[A]):
 
     def tell(self, facts: Iterable[str], ways: str) -> None:
         """`ways` are the keys that lead on from here."""
-        lines = "\n".join(f" {harmless(fact)}" for fact in facts)
+        lines = "\n".join(map(harmless, facts))
         self.query_one("#facts", Words).say(Text(lines, overflow="fold"))
         self.query_one("#ways", Line).say(f" {harmless(ways)}")
 
