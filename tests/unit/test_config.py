@@ -69,6 +69,21 @@ def test_without_anything_set_all_settings_are_defaults(monkeypatch: pytest.Monk
     assert settings.file is None
 
 
+def test_what_protects_is_on_unless_somebody_says_otherwise() -> None:
+    values = Values()
+
+    assert (values.guard.removals, values.guard.percent, values.activity.keep_days) == (10, 2, 400)
+    assert (values.admin_token.source, values.tokens.storage, values.mattermost.allow_http) == (
+        "keyring",
+        "sealed",
+        False,
+    )
+    assert values.web.proxy.header is None
+    assert not values.web.trust_same_site
+    assert values.web.allowed_origins == ()
+    assert {values.web.metrics, values.web.docs} == {"loopback"}
+
+
 def test_flags_win_over_the_environment_which_wins_over_the_file(load: Load, tmp_path: Path) -> None:
     text = "mattermost:\n  url: https://file.example\n  timeout: 5\n  max_concurrency: 2\n"
     environment = {"MMCONSOLE_MATTERMOST_TIMEOUT": "6", "MMCONSOLE_MATTERMOST_MAX_CONCURRENCY": "3"}
@@ -313,6 +328,7 @@ def test_an_unknown_variable_is_answered_with_the_nearest_name(load: Load) -> No
         ("tokens: {storage: laravell}\n", ":1", "tokens.storage"),
         ("tokens: {accept: [plain, other]}\n", ":1", "tokens.accept"),
         ("sync: {teams: {a: b}}\n", ":1", "sync.teams"),
+        ("web:\n  link_life: 121s\n", ":2", "web.link_life"),
         ("mattermost: 5\n", ":1", "mattermost"),
         ("sync: [a]\n", ":1", "sync"),
     ],

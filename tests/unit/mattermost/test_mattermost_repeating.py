@@ -20,6 +20,7 @@ from mmconsole.errors import (
     Throttled,
     Unreachable,
 )
+from mmconsole.mattermost.breaker import TRIPS_AFTER, Breaker
 from mmconsole.mattermost.client import MattermostClient
 from mmconsole.mattermost.patience import Budget, Patience
 from mmconsole.mattermost.transport import CertificateError
@@ -217,6 +218,20 @@ async def test_the_breaker_opens_after_ten_faults_and_one_call_tries_whether_the
     server.says(200, ME)
     assert (await client.account(ANN)).id == ANN
     assert (await client.account(ANN)).id == ANN
+
+
+def test_of_many_who_come_after_the_rest_one_tries() -> None:
+    now = 0.0
+    breaker = Breaker("chat.test", clock=lambda: now)
+    for _ in range(TRIPS_AFTER):
+        breaker.failed(probe=False)
+    now = 5.0
+
+    assert breaker.admit()
+    with pytest.raises(BreakerOpen):
+        breaker.admit()
+    breaker.abandoned(probe=True)
+    assert breaker.admit()
 
 
 async def test_a_failed_trial_lets_the_breaker_rest_twice_as_long(
