@@ -57,6 +57,7 @@ class JobsPane(TablePane):
         self._jobs: Sequence[KnownJob] = ()
         self._doing: Doing | None = None
         self._now: datetime | None = None
+        self._rows = RowList()
 
     def compose(self) -> ComposeResult:
         yield self._rule
@@ -91,20 +92,24 @@ class JobsPane(TablePane):
         plans = keys and doing is not None and doing.job_id is None
         self._rule.tell(f"3 Jobs   {doing.title}   {doing.words}" if doing and plans else "3 Jobs", keys)
         before, self._doing = self._doing, doing
-        about = {str(one.job_id) for one in (before, doing) if one is not None and one.job_id is not None}
+        about = {one.job_id for one in (before, doing) if one is not None and one.job_id is not None}
         if before != doing and about:
-            self._show(about)
+            self._show_again(about)
 
-    def _show(self, changed: Collection[str] | None = None) -> None:
-        """Everything anew, or these rows."""
-        if self._now is None:
+    def _show(self) -> None:
+        if self._now is not None:
+            now = self._now
+            self._rows = RowList((str(known.job.id), self._row(known, now)) for known in self._jobs)
+            self.table().show(self._rows)
+
+    def _show_again(self, ids: Collection[int]) -> None:
+        """What changes many times a second is a row or two."""
+        if self._now is None or not self.display:
             return
-        rows = RowList((str(known.job.id), self._row(known, self._now)) for known in self._jobs)
-        if changed is None:
-            self.table().show(rows)
-        else:
-            self.table().source = rows
-            self.table().update_rows(changed)
+        for known in self._jobs:
+            if known.job.id in ids:
+                self._rows.replace(str(known.job.id), self._row(known, self._now))
+        self.table().update_rows({str(one) for one in ids})
 
     def _row(self, known: "KnownJob", now: datetime) -> Row:
         job = known.job

@@ -98,6 +98,11 @@ class RowList:
     def row_of(self, key: str) -> Row | None:
         return self._rows.get(key)
 
+    def replace(self, key: str, row: Row) -> None:
+        """Another look for a row that is here."""
+        if key in self._rows:
+            self._rows[key] = row
+
     async def load(self, keys: Sequence[str]) -> None:
         """Nothing is missing."""
 
