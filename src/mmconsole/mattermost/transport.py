@@ -89,8 +89,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         try:
             raise problem
         finally:
-            # A frame that holds its own fault lives until the collector comes, and the token of the request with it.
-            del problem
+            # A frame that holds its own fault, or the task whose fault it becomes, lives until the collector comes, and
+            # the token of the request with it.
+            del problem, call
 
     async def _converse(self, message: PlainRequest) -> PlainResponse | None:
         """Send and read on one connection; None when the answer is too long."""
