@@ -106,13 +106,15 @@ def create_account(client: MattermostClient) -> Any:
 
 @contextmanager
 def requests_left() -> Iterator[list[PlainRequest]]:
-    """What is there of requests at the end, before the collector has come."""
+    """New requests that are still there at the end, before the collector has come."""
     left: list[PlainRequest] = []
     gc.collect()
     gc.disable()
     try:
+        others = [one for one in gc.get_objects() if isinstance(one, PlainRequest)]
         yield left
-        left += [one for one in gc.get_objects() if isinstance(one, PlainRequest)]
+        found = [one for one in gc.get_objects() if isinstance(one, PlainRequest)]
+        left += [one for one in found if not any(one is other for other in others)]
     finally:
         gc.enable()
 
