@@ -16,12 +16,11 @@ from mmconsole.web import calls, links, probes
 from mmconsole.web.docs import docs_page
 from mmconsole.web.door import Door
 from mmconsole.web.journal import LOG
-from mmconsole.web.problems import bad_input, problem, problem_of, request_id_of, unavailable
+from mmconsole.web.problems import SERVER_FAULTS, bad_input, problem, problem_of, request_id_of, unavailable
 from mmconsole.web.shared import Shared
 from mmconsole.web.shield import Shield
 
 _NOT_FOUND: Final = 404
-_SERVER_FAULTS: Final = 500
 _BODY_WITHIN: Final = 10.0
 
 
@@ -68,14 +67,14 @@ class _Described(FastAPI):
 
 async def _told(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, MmconsoleError)  # noqa: S101 - what it was registered for
-    if fault.http_status >= _SERVER_FAULTS:
+    if fault.http_status >= SERVER_FAULTS:
         LOG.warning("%s %s: %s", request_id_of(request), type(fault).__name__, fault)
     return problem_of(request, fault)
 
 
 async def _mistaken(request: Request, _fault: Exception) -> Response:
     """A mistake of ours, which the shield writes into the log."""
-    return problem(request, _SERVER_FAULTS, kind="Mistake", detail=unavailable(_SERVER_FAULTS))
+    return problem(request, SERVER_FAULTS, kind="Mistake", detail=unavailable(SERVER_FAULTS))
 
 
 async def _unfit(request: Request, fault: Exception) -> Response:

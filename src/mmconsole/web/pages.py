@@ -20,6 +20,7 @@ from mmconsole.errors import (
     TooManyRequests,
 )
 from mmconsole.services.magic_links import Invitation
+from mmconsole.web.problems import SERVER_FAULTS
 
 _STYLE: Final = (
     ":root{color-scheme:light dark}"
@@ -89,7 +90,6 @@ _GERMAN: Final = _Words(
     "Ihr Zugang ist zurzeit nicht offen. Wenden Sie sich an die Betreuung von Mattermost.",
     "Wenn Sie das melden, nennen Sie die Nummer {request_id}.",
 )
-_UNAVAILABLE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def _told(words: _Words, fault: MmconsoleError) -> tuple[str, str]:
     }
     if isinstance(fault, TooManyRequests):
         return words.not_now, words.too_many
-    if fault.http_status >= _UNAVAILABLE:
+    if fault.http_status >= SERVER_FAULTS:
         return words.not_now, words.later
     return words.no_link, known.get(type(fault), words.refused)
 

@@ -10,7 +10,8 @@ from mmconsole.errors import MmconsoleError, NotAuthenticated, TooManyRequests, 
 
 _RETRY_LATER: Final = 10
 """Seconds after which it may be worth trying again when something else is at work, or away."""
-_SERVER_FAULTS: Final = 500
+SERVER_FAULTS: Final = 500
+"""From this status on it is not the caller's mistake."""
 
 
 class Problem(JSONResponse):
@@ -33,7 +34,7 @@ def problem(request: Request, status: int, *, kind: str, detail: str, headers: d
 def problem_of(request: Request, fault: MmconsoleError) -> Problem:
     """What an error of ours says. Of what is wrong inside, a caller learns no more than that it is."""
     status = fault.http_status
-    detail = str(fault) if status < _SERVER_FAULTS else unavailable(status)
+    detail = str(fault) if status < SERVER_FAULTS else unavailable(status)
     return problem(request, status, kind=type(fault).__name__, detail=detail, headers=headers_of(fault))
 
 

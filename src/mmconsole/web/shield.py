@@ -19,7 +19,6 @@ from mmconsole.web.metrics import Metrics
 from mmconsole.web.problems import problem, problem_of, unavailable
 
 LARGEST_BODY: Final = 65_536
-_BODY_WITHIN: Final = 10.0
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
