@@ -17,6 +17,8 @@ from typing import Any
 
 import pexpect
 import pytest
+from tests.cli.prepared import Prepared
+from tests.cli.prepared import prepared as prepared_process
 
 from mmconsole.secrets import seal_keys
 from mmconsole.simulator import Running, Simulator, SimulatorOptions, serve_in_thread
@@ -57,6 +59,7 @@ class Shell:
     server: Running
     settings: dict[str, Any]
     environment: dict[str, str]
+    prepared: Prepared | None = None
     width: int = 80
     started: list["subprocess.Popen[str]"] = field(default_factory=list)
 
@@ -64,12 +67,15 @@ class Shell:
 
     def __call__(self, *arguments: str, given: str = "", timeout: float = 60) -> Ended:
         """Run a command without a terminal."""
+        environment = self.saved()
+        if self.prepared is not None and self.prepared.takes(arguments, environment=environment, given=given):
+            return Ended(*self.prepared.run(arguments, environment=environment, given=given, timeout=timeout))
         done = subprocess.run(
             [COMMAND, *arguments],
             input=given,
             capture_output=True,
             text=True,
-            env=self.saved(),
+            env=environment,
             timeout=timeout,
             check=False,
         )
@@ -246,8 +252,14 @@ def server(options: SimulatorOptions) -> Iterator[Running]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def prepared() -> Iterator[Prepared]:
+    with prepared_process() as process:
+        yield process
+
+
 @pytest.fixture
-def bare(tmp_path: Path, server: Running) -> Iterator[Shell]:
+def bare(tmp_path: Path, server: Running, prepared: Prepared) -> Iterator[Shell]:
     """A shell with nothing set but where the server is, and a database that nothing has touched."""
     environment = {
         "PATH": os.environ["PATH"],
@@ -264,7 +276,7 @@ def bare(tmp_path: Path, server: Running) -> Iterator[Shell]:
             "users": {"deleted_at": "deleted_at"},
         },
     }
-    shell = Shell(tmp_path, server, settings, environment)
+    shell = Shell(tmp_path, server, settings, environment, prepared)
     shell.sql(USERS)
     yield shell
     for process in shell.started:

@@ -8,10 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.cli.conftest import COMMAND, Shell, bare, options, server, shell
+from tests.cli.conftest import COMMAND, Shell, bare, options, prepared, server, shell
 from tests.tui.conftest import at_work
 
-__all__ = ["Searcher", "at_work", "bare", "options", "server", "shell", "watched"]
+__all__ = ["Searcher", "at_work", "bare", "options", "prepared", "server", "shell", "watched"]
 
 PART = 8
 """Characters of a secret that are too many to be seen."""
