@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.tui.conftest import NOW
+from textual import events
 from textual.pilot import Pilot
 
 from mmconsole.domain.activity import Activity
@@ -221,6 +222,27 @@ async def test_a_view_is_saved_counted_and_forgotten(office: "Office", console: 
 
         await type_line(app, pilot, "forget my anns")
         assert "my anns  " not in app.text()
+
+
+@pytest.mark.parametrize(("opened_by", "typed"), [("y", "e"), (":", "enter")])
+async def test_a_key_that_comes_twice_before_a_menu_or_line_is_gone_takes_no_more_with_it(
+    office: "Office", console: "OpenConsole", opened_by: str, typed: str
+) -> None:
+    await office.fill(4)
+    async with console() as (app, pilot):
+        below = app.screen
+        await pilot.press(opened_by)
+        await app.settled(pilot)
+        over = app.screen
+        receiver = app.focused if typed == "enter" else over
+        assert receiver is not None
+        for _ in range(3):
+            receiver.post_message(events.Key(typed, None if typed == "enter" else typed))
+        await app.settled(pilot)
+
+        assert over is not below
+        assert app.screen_stack[0] is below
+        assert app.return_code is None
 
 
 async def test_columns_are_chosen_and_sorted_by_in_a_menu(office: "Office", console: "OpenConsole") -> None:

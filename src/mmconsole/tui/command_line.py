@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final, cast
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from mmconsole.tui.commands import Offer, offers
+from mmconsole.tui.modal import Modal
 from mmconsole.tui.virtual_table import Cell, Column, Row, RowList, VirtualTable
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class _Field(Input, inherit_bindings=False):
         event.prevent_default()
 
 
-class CommandLine(ModalScreen[Offer | None], inherit_bindings=False):
+class CommandLine(Modal[Offer | None], inherit_bindings=False):
     """Ends with what is to be done."""
 
     DEFAULT_CSS = """

@@ -8,12 +8,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input
 
 from mmconsole.tui.cells import harmless
 from mmconsole.tui.frame import Rule, Words
+from mmconsole.tui.modal import Modal
 
 DEAF_FOR: Final = 0.3
 """Seconds in which keys that were meant for what was there before do nothing."""
@@ -34,7 +34,7 @@ class Cancel(Widget, can_focus=True):
         return Text("[ Cancel ]", no_wrap=True)
 
 
-class Dialog(ModalScreen[str]):
+class Dialog(Modal[str]):
     """Answered with YES, MORE, or not at all."""
 
     BINDINGS: ClassVar = [

@@ -9,12 +9,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from mmconsole.tui.actions import Action, Pane, State, actions_of
 from mmconsole.tui.frame import Line, Rule
 from mmconsole.tui.keymaps import Keymap, shown_key
+from mmconsole.tui.modal import Modal
 from mmconsole.tui.virtual_table import Cell, Column, Row, RowList, VirtualTable
 
 _COLUMNS: Final = (
@@ -45,7 +45,7 @@ def _key_row(action: Action, state: State, keys: Keymap) -> KeyRow:
     return KeyRow(" ".join(map(shown_key, keys.of(action))), action.verb, sentence, able=reason is None)
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Modal[None]):
     """Letters search; escape leaves."""
 
     BINDINGS: ClassVar = [

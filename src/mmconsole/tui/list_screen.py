@@ -7,16 +7,16 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from mmconsole.tui.cells import harmless
 from mmconsole.tui.frame import Line, Rule, Words
+from mmconsole.tui.modal import Modal
 from mmconsole.tui.virtual_table import VirtualTable
 
 A = TypeVar("A")
 
 
-class ListScreen(ModalScreen[A]):
+class ListScreen(Modal[A]):
     """Answered with an A, or with nothing."""
 
     BINDINGS: ClassVar = [

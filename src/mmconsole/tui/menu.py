@@ -7,9 +7,9 @@ from typing import Final
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from mmconsole.tui.frame import Rule
+from mmconsole.tui.modal import Modal
 from mmconsole.tui.virtual_table import Cell, Column, Row, RowList, VirtualTable
 
 _AROUND: Final = 4
@@ -27,7 +27,7 @@ class Choice:
     able: bool = True
 
 
-class Menu(ModalScreen[str | None], inherit_bindings=False):
+class Menu(Modal[str | None], inherit_bindings=False):
     """Ends with the id of what was chosen, or with None."""
 
     DEFAULT_CSS = """

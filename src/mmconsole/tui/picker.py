@@ -6,11 +6,11 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from mmconsole.domain.channels import Channel
 from mmconsole.tui.frame import Rule
+from mmconsole.tui.modal import Modal
 from mmconsole.tui.virtual_table import Cell, Column, Row, RowList, VirtualTable
 
 _COLUMNS: Final = (
@@ -20,7 +20,7 @@ _COLUMNS: Final = (
 )
 
 
-class ChannelPicker(ModalScreen[str]):
+class ChannelPicker(Modal[str]):
     """Answered with what names a channel. Picking one adds nobody yet."""
 
     BINDINGS: ClassVar = [
