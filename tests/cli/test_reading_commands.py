@@ -96,6 +96,16 @@ def test_the_activity_log_says_what_happened(known: "Shell") -> None:
     assert lines[0]["actor"].endswith(" cli")
 
 
+def test_the_activity_log_still_tells_of_a_user_who_is_gone(known: "Shell") -> None:
+    known.sql("DELETE FROM users WHERE id = 1")
+
+    done = known("activity", "--user", "1", "--json")
+    nobody = known("activity", "--user", "999")
+
+    assert {line["user_id"] for line in done.lines} == {"1"}
+    assert (nobody.code, "There is no user `999`" in nobody.err) == (1, True)
+
+
 def test_the_activity_log_can_be_followed(known: "Shell") -> None:
     running = known.start("activity", "--follow", "--limit", "1", "--json")
     assert running.stdout is not None

@@ -6,6 +6,8 @@ import typer
 
 from mmconsole.cli import completion, output
 from mmconsole.cli.run import run_core
+from mmconsole.domain.users import UserId
+from mmconsole.errors import UserUnknown
 
 if TYPE_CHECKING:
     from mmconsole.cli.loop import Interrupts
@@ -28,7 +30,9 @@ def activity(
     user: Annotated[
         str | None,
         typer.Option(
-            metavar="USER", help="Only of this user: id, e-mail or username.", autocompletion=completion.users
+            metavar="USER",
+            help="Only of this user: id, e-mail or username; of one who is gone, the id.",
+            autocompletion=completion.users,
         ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="The newest N entries.")] = 50,
@@ -44,7 +48,7 @@ def activity(
 
 
 async def _show(core: "Core", user: str | None, *, follow: bool, limit: int, json: bool) -> None:
-    user_id = (await core.users.resolve((user,)))[0] if user else None
+    user_id = await _meant(core, user) if user else None
     entries = await core.activity.latest(user_id=user_id, limit=limit)
     for entry in entries:
         _print(entry, json=json)
@@ -54,6 +58,17 @@ async def _show(core: "Core", user: str | None, *, follow: bool, limit: int, jso
     async for entry in core.activity.follow(user_id=user_id, after_id=entries[-1].id if entries else 0):
         _print(entry, json=json)
         output.flush()
+
+
+async def _meant(core: "Core", user: str) -> UserId:
+    """A user of the table, or the id of one who is gone and of whom the log still tells. Raises UserUnknown."""
+    try:
+        return (await core.users.resolve((user,)))[0]
+    except UserUnknown:
+        gone = UserId(user)
+        if await core.activity.latest(user_id=gone, limit=1):
+            return gone
+        raise
 
 
 def _print(entry: "Activity", *, json: bool) -> None:
