@@ -362,13 +362,31 @@ async def test_the_title_of_the_pane_somebody_is_in_stands_out(office: "Office",
 async def test_a_pane_can_have_the_whole_screen(office: "Office", console: "OpenConsole") -> None:
     await office.fill(3)
     async with console((200, 50)) as (app, pilot):
-        await pilot.press("4", "plus")
+        await pilot.press("4", "plus", "plus")
         await app.settled(pilot)
         assert app.log_pane.size.height > 40
 
         await pilot.press("escape")
         await app.settled(pilot)
         assert app.log_pane.size.height == 10
+
+
+async def test_a_list_at_the_bottom_has_half_of_the_screen_then_all_of_it(
+    office: "Office", console: "OpenConsole"
+) -> None:
+    await office.fill(10)
+    async with console((200, 50)) as (app, pilot):
+        heights = []
+        for keys in (("4",), ("plus",), ("plus",), ("plus",), ("plus", "3"), ("escape",)):
+            await pilot.press(*keys)
+            await app.settled(pilot)
+            heights.append((app.log_pane.size.height, app.jobs_pane.size.height))
+
+        normal, half, full, again, other, back = heights
+        assert normal == again == back == (10, 6)
+        assert half == (25, 6)
+        assert full[0] > 40
+        assert other == (10, 25)
 
 
 async def test_a_key_that_can_do_nothing_says_why(office: "Office", console: "OpenConsole") -> None:

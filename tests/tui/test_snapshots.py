@@ -30,7 +30,7 @@ SCREENS: Final = {
     "health": ("2",),
     "jobs": ("3",),
     "log": ("4",),
-    "full": ("4", "plus"),
+    "larger": ("4", "plus"),
     "help": ("question_mark",),
     "commands": ("colon",),
     "copy": ("y",),

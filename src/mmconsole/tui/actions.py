@@ -251,7 +251,9 @@ ACTIONS: Final = (
     _order(_ALL, "pause", "pause", "p", "alt+p", "Pause the job, or go on with it.", Need.JOB, Need.WRITABLE),
     _order(_ALL, "stop", "stop", "ctrl+x", "ctrl+x", "Stop the job, after asking.", Need.JOB, danger=Danger.ASKS),
     _order(_ALL, "writable", "writable", "W", "alt+w", "Allow changes for 15 minutes, or forbid them."),
-    _everywhere("enlarge", "enlarge", "+", "f8", "Let this pane have the whole screen, or give it back."),
+    _everywhere(
+        "enlarge", "enlarge", "+", "f8", "Give this pane half of the screen, then all of it, then what it had."
+    ),
     _everywhere("privacy", "privacy", "m", "f9", "Mask names and addresses, to share the screen."),
     _everywhere("reload", "reload", "R ctrl+r", "f5", "Read everything anew."),
     _everywhere("commands", "command", ": ctrl+p", "f2 ctrl+p", "Type what to do.", bar=True),

@@ -472,13 +472,13 @@ class Console(Crashing, inherit_bindings=False):
             self.known.chosen = None
             self.read_users()
             return
-        if self.main.full:
-            self.main.toggle_full()
+        if self.main.full or self.main.half:
+            self.main.give_back()
         elif self.main.pane is not Pane.USERS:
             self.main.go_to(Pane.USERS)
 
     def do_enlarge(self) -> None:
-        self.main.toggle_full()
+        self.main.enlarge()
 
     def do_privacy(self) -> None:
         masked = self.known.masked = not self.masked

@@ -53,6 +53,7 @@ class MainScreen(Kept, SelectingScreen[None], inherit_bindings=False):
         #jobs { height: 6; }
         #log { height: 10; }
     }
+    MainScreen.-half #jobs.-here, MainScreen.-half #log.-here { height: 50%; }
     MainScreen.-full {
         #health { width: 1fr; }
         #users { border-left: none; }
@@ -66,7 +67,7 @@ class MainScreen(Kept, SelectingScreen[None], inherit_bindings=False):
     def __init__(self) -> None:
         super().__init__()
         self.pane = Pane.USERS
-        self.full = False
+        self.half = self.full = False
         self.with_detail = True
         self.title_line = TitleLine(Part.TITLE)
         self.strip = PaneStrip(Part.STRIP)
@@ -113,10 +114,28 @@ class MainScreen(Kept, SelectingScreen[None], inherit_bindings=False):
         self.current.enter(self.current.target())
         self.post_message(StateChanged())
 
-    def toggle_full(self) -> None:
-        self.full = not self.full
-        self.set_class(self.full, "-full")
+    def enlarge(self) -> None:
+        """Half of the screen where that is more than the pane has, then all of it, then what it had."""
+        if self.full:
+            self.give_back()
+        else:
+            half = not self.half and self._can_have_half
+            self._give(half=half, full=not half)
+
+    def give_back(self) -> None:
+        self._give()
+
+    def _give(self, *, half: bool = False, full: bool = False) -> None:
+        self.half, self.full = half, full
+        self.set_class(half, "-half")
+        self.set_class(full, "-full")
         self.arrange_parts()
+
+    @property
+    def _can_have_half(self) -> bool:
+        """Lists at the bottom have a few lines."""
+        bottom = {Pane.JOBS, Pane.LOG} if self.shape.wide and not self.shape.short else {Pane.LOG}
+        return self.pane in bottom and not self.shape.narrow
 
     def toggle_detail(self) -> None:
         self.with_detail = not self.with_detail
