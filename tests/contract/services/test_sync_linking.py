@@ -116,6 +116,43 @@ async def test_bots_remote_privileged_and_deactivated_accounts_are_never_linked(
     assert world.record(ann)["account_id"] is None
 
 
+TAKEN = "UPDATE mmconsole_tokens SET account_id = ? WHERE user_id = (SELECT id FROM users WHERE email = 'bo@x.test')"
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [
+        (lambda world, account, _: world.server.change(account, roles="system_user system_admin"), "conflict"),
+        (lambda world, account, _: world.server.change(account, is_bot=True), "conflict"),
+        (lambda world, account, _: world.server.state.set_active(account, active=False), "conflict"),
+        (lambda world, account, _: world.server.change(account, email_verified=False), "conflict"),
+        (lambda world, account, _: world.sql(TAKEN, account.id), "conflict"),
+        (lambda world, _, ann: world.edit(ann, email_verified_at=None), "skipped"),
+    ],
+    ids=["admin", "bot", "deactivated", "unverified", "taken", "row"],
+)
+async def test_what_changes_between_look_and_step_links_nobody(world: World, change: Any, outcome: str) -> None:
+    """Each rule is looked at again right before the step."""
+    world.add("bo@x.test")
+    # Whoever leaves makes the run ask first.
+    cy = world.add("cy@x.test")
+    await world.sync()
+    world.leave(cy)
+    account = world.server.add("ann@x.test", first_name="Own", email_verified=True)
+    ann = world.add("ann@x.test", verified=True)
+    async with world.core() as core:
+
+        async def meanwhile(_forecast: object) -> bool:
+            change(world, account, ann)
+            return True
+
+        summary = await core.sync.run(SyncRequest(), confirm=meanwhile)
+
+    assert summary.counts[outcome] == 1
+    assert (account.first_name, account.tokens) == ("Own", ())
+    assert not world.record(ann).get("account_id")
+
+
 @pytest.mark.parametrize("confirmed", [False, True])
 async def test_account_linked_to_another_user_is_a_conflict(world: World, *, confirmed: bool) -> None:
     first = world.add("ann@x.test", verified=True)
