@@ -99,6 +99,7 @@
     │   ├── ChannelAmbiguous            2
     │   ├── ChannelNameUnfit            2
     │   ├── ChannelTeamMissing          2
+    │   │   └── TeamUnsaid
     │   ├── ChannelTaken
     │   ├── ChannelInArchive
     │   ├── ChannelHidden
@@ -700,6 +701,10 @@ class ChannelTeamMissing(ChannelError):
 
     exit_code = 2
     http_status = 400
+
+
+class TeamUnsaid(ChannelTeamMissing):
+    """It is not known which team is meant. Name it with --team, or set `{key}`."""
 
 
 class ChannelTaken(ChannelError):

@@ -29,6 +29,16 @@ def test_a_terminal_gets_a_table_that_fits(known: "Shell") -> None:
     assert "…" in rows[1]
 
 
+def test_an_empty_list_says_so_on_a_terminal(shell: "Shell") -> None:
+    shown = {
+        command: shell.shown(*command.split()).out for command in ("users list", "users list --filter ann", "jobs list")
+    }
+
+    assert "There is nobody in the users table." in shown["users list"]
+    assert "This filter means nobody." in shown["users list --filter ann"]
+    assert "There are no jobs yet." in shown["jobs list"]
+
+
 def test_a_pipe_gets_lines_with_tabs_and_whole_cells(known: "Shell") -> None:
     done = known("users", "list")
 

@@ -1,5 +1,6 @@
 """`mmconsole activity`: what happened."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -52,6 +53,8 @@ async def _show(core: "Core", user: str | None, *, follow: bool, limit: int, jso
     entries = await core.activity.latest(user_id=user_id, limit=limit)
     for entry in entries:
         _print(entry, json=json)
+    if not entries and not follow and output.is_terminal(sys.stdout):
+        output.note("Nothing has happened yet.")
     if not follow:
         return
     output.flush()

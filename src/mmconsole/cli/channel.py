@@ -317,7 +317,7 @@ async def _list(core: "Core", team: str | None, *, archived: bool, json: bool) -
             kind = "public" if channel.public else "private"
             table.add(output.visible(channel.address), kind, output.visible(channel.display_name), channel.id)
         if table is not None:
-            table.end()
+            table.end("There is no such channel.")
 
 
 # ── inside ───────────────────────────────────────────────────────────────────────────────────────

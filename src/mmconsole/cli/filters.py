@@ -30,3 +30,8 @@ def read(text: str | None) -> "Filter":
     except BadFilter as bad:
         output.note(render(bad))
         raise
+
+
+def nobody(wanted: "Filter") -> str:
+    """What is said of a list without a user."""
+    return "This filter means nobody." if wanted else "There is nobody in the users table."

@@ -36,7 +36,7 @@ def print_jobs(jobs: Sequence[KnownJob], *, json: bool) -> None:
         numbers = (counts.done + counts.skipped, counts.failed, counts.planned + counts.running)
         who = (output.moment(job.started_at or job.created_at), output.visible(job.title), output.visible(job.actor))
         table.add(str(job.id), _status(known), *(f"{number:,}" for number in numbers), *who)
-    table.end()
+    table.end("There are no jobs yet.")
 
 
 async def print_job(core: Core, known: KnownJob) -> None:

@@ -39,9 +39,12 @@ class Table:
             if len(self._waiting) >= _LOOKED_AT:
                 self._begin()
 
-    def end(self) -> None:
+    def end(self, otherwise: str = "") -> None:
+        """Print what still waits. On a terminal `otherwise` is said of a table without a row."""
         if self._waiting:
             self._begin()
+        elif self.fits and otherwise and not self._widths:
+            output.note(otherwise)
 
     def _begin(self) -> None:
         self._widths = self._fitted()

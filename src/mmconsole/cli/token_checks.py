@@ -120,7 +120,7 @@ async def _list(core: "Core", wanted: "Filter", *, limit: int | None, json: bool
                 else:
                     table.add(*_cells(listed, whole=not table.fits))
         if table is not None:
-            table.end()
+            table.end(filters.nobody(wanted))
 
 
 def _cells(listed: "ListedUser", *, whole: bool) -> tuple[str, ...]:

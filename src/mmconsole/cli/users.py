@@ -107,7 +107,7 @@ async def _list(core: "Core", wanted: "Filter", *, json: bool) -> None:
             else:
                 table.add(*_cells(known, whole=not table.fits))
         if table is not None:
-            table.end()
+            table.end(filters.nobody(wanted))
 
 
 COLUMNS: Final = ("ID", "STATUS", "E-MAIL…", "TOKEN OR REASON…")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from mmconsole.config import Settings
 from mmconsole.domain.accounts import Team
 from mmconsole.domain.channels import Channel, ChannelId, ChannelReference, is_legal_channel_name, reference_of
-from mmconsole.errors import ChannelAmbiguous, ChannelTeamMissing, ChannelUnknown, NoSuchTeam, NotFound
+from mmconsole.errors import ChannelAmbiguous, ChannelTeamMissing, ChannelUnknown, NoSuchTeam, NotFound, TeamUnsaid
 from mmconsole.services.server import Server
 
 
@@ -30,14 +30,14 @@ class ChannelFinder:
         """The team of a new channel: the named one, else the configured one. Raises ChannelTeamMissing, NoSuchTeam."""
         teams = self._configured
         if named is None and len(teams) != 1 and not self._settings.values.channels.team:
-            raise ChannelTeamMissing(name=channel, key="channels.team")
+            raise TeamUnsaid(name=channel, key="channels.team")
         return await self.team(named or teams[0])
 
     async def teams(self, named: str | None) -> list[Team]:
         """The named team, else the configured ones. Raises ChannelTeamMissing, NoSuchTeam."""
         names = (named,) if named else self._configured
         if not names:
-            raise ChannelTeamMissing(name="all channels", key="channels.team")
+            raise TeamUnsaid(name="all channels", key="channels.team")
         return [await self.team(name) for name in names]
 
     async def of_team(self, team: Team, *, archived: bool = False) -> AsyncIterator[Channel]:
