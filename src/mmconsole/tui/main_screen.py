@@ -80,28 +80,41 @@ class MainScreen(Kept, SelectingScreen[None], inherit_bindings=False):
         self.last_event = Line(Part.LAST_EVENT)
         self.key_bar = KeyBar(Part.KEYS)
         self.panes: tuple[PaneWidget, ...] = (self.users, self.health, self.jobs, self.log_pane)
+        self._too_small = TooSmall(Part.TOO_SMALL)
+        self._upper = Upper(id="upper")
         self.current.add_class("-here", update=False)
         self._fresh = True
 
     def compose(self) -> ComposeResult:
         # Textual sets them after the first picture, and then draws a second one.
         self.add_class(*classes_of(self.shape), update=False)
-        yield TooSmall(Part.TOO_SMALL)
+        seen = self._seen()
+        yield self._too_small
         yield self.title_line
         yield self.strip
-        with Upper(id="upper"):
-            yield self.health
+        with self._upper:
+            if Part.HEALTH in seen:
+                yield self.health
             yield self.users
             yield self.detail
-        yield self.jobs
+        if Part.JOBS in seen:
+            yield self.jobs
         yield self.job_line
         yield self.log_pane
         yield self.last_event
         yield self.key_bar
 
     def on_mount(self) -> None:
-        self.go_to(Pane.USERS)
+        self._enter(Pane.USERS)
+        self.call_after_refresh(self._complete)
         self.post_message(self.Ready())
+
+    def _complete(self) -> None:
+        """Build the panes that the first picture does not show: they have more colours than all that it shows."""
+        if not self.health.is_attached:
+            self._upper.mount(self.health, before=self.users)
+        if not self.jobs.is_attached:
+            self.mount(self.jobs, before=self.job_line)
 
     @property
     def current(self) -> PaneWidget:
@@ -109,6 +122,10 @@ class MainScreen(Kept, SelectingScreen[None], inherit_bindings=False):
         return self.panes[PANES.index(self.pane)]
 
     def go_to(self, pane: Pane) -> None:
+        self._complete()
+        self._enter(pane)
+
+    def _enter(self, pane: Pane) -> None:
         self.pane = pane
         self.arrange_parts()
         self.current.enter(self.current.target())
@@ -149,11 +166,28 @@ class MainScreen(Kept, SelectingScreen[None], inherit_bindings=False):
         """Show what fits, and hide the rest."""
         for pane in self.panes:
             pane.set_class(pane is self.current, "-here")
-        seen = parts(self.shape, self.pane, full=self.full, detail=self.with_detail)
-        for part in Part:
-            self.query_one(f"#{part.value}", Widget).display = part in seen
-        upper = {Part.HEALTH, Part.USERS, Part.DETAIL}
-        self.query_one("#upper").display = bool(upper & seen)
+        seen = self._seen()
+        for part, widget in self._parts().items():
+            widget.display = part in seen
+        self._upper.display = bool({Part.HEALTH, Part.USERS, Part.DETAIL} & seen)
+
+    def _seen(self) -> frozenset[Part]:
+        return parts(self.shape, self.pane, full=self.full, detail=self.with_detail)
+
+    def _parts(self) -> dict[Part, Widget]:
+        return {
+            Part.TOO_SMALL: self._too_small,
+            Part.TITLE: self.title_line,
+            Part.STRIP: self.strip,
+            Part.HEALTH: self.health,
+            Part.USERS: self.users,
+            Part.DETAIL: self.detail,
+            Part.JOBS: self.jobs,
+            Part.JOB_LINE: self.job_line,
+            Part.LOG: self.log_pane,
+            Part.LAST_EVENT: self.last_event,
+            Part.KEYS: self.key_bar,
+        }
 
     @on(ScreenResume)
     def _resumed(self, event: ScreenResume) -> None:
