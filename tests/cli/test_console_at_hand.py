@@ -74,7 +74,7 @@ def test_one_goes_to_another_profile_and_back(shell: "Shell", terminal: Tmux) ->
     terminal.press(":", *"ctx", "Space", *"default", "Enter")
     terminal.until("ann@example.org")
     terminal.press(":", *"ctx", "Space", *"gone", "Enter")
-    terminal.until("The database ")
+    terminal.until("There is no database file")
     terminal.until("DEFAULT")
     terminal.until("ann@example.org")
     terminal.press("q")

@@ -243,7 +243,7 @@ def _keyring_or_file(answer: str) -> str:
 
 
 def _file(context: typer.Context, *, force: bool, yes: bool) -> Path:
-    """Where the settings go. Raises FileThere, Declined."""
+    """Where the settings go. Raises UsageError, Declined."""
     from mmconsole.config import user_config_file  # noqa: PLC0415 - it imports pydantic
 
     file = given(context).config or _named_file() or user_config_file()

@@ -247,7 +247,8 @@ async def test_server_that_restarts_costs_some_users_a_try_and_not_the_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mmconsole.services.waiting.PATIENCE", 300.0)
-    ids = [world.add(f"p{number}@x.test") for number in range(40)]
+    # Each time the breaker trips, all who are under way fail: a few dozen.
+    ids = [world.add(f"p{number}@x.test") for number in range(200)]
     for call in (CREATE, TOKEN, JOIN):
         world.server.faults.add(Fault("status", *call, times=12, status=502))
 
