@@ -149,6 +149,8 @@ class Simulator:
         """Faults that strike before the call is done. True when they took its place."""
         if fault.kind == "delay":
             await asyncio.sleep(fault.seconds)
+        elif fault.kind == "hold":
+            await fault.gate.passed()
         elif fault.kind == "stale_reads":
             call.hidden_since = self.state.millis() - int(fault.seconds * 1000)
         if fault.kind not in INSTEAD:

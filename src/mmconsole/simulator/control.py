@@ -1,4 +1,7 @@
-"""The hidden door for tests that run against the simulator from another process: `/_simulator/…`."""
+"""The hidden door for tests that run against the simulator from another process: `/_simulator/…`.
+
+`POST faults` takes faults of every kind of `faults.py`; `DELETE faults` ends them, and lets go of what they hold.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,8 @@ def handle(simulator: Simulator, method: str, path: str, body: bytes) -> tuple[i
             simulator.faults.clear()
             return 200, b'{"waiting":0}'
         case "GET", "faults":
-            return 200, msgspec.json.encode({"waiting": len(simulator.faults)})
+            faults = simulator.faults
+            return 200, msgspec.json.encode({"waiting": len(faults), "holding": faults.holding})
         case "GET", "calls":
             recent = [call._asdict() for call in simulator.calls.recent]
             return 200, msgspec.json.encode({"counts": dict(simulator.calls), "recent": recent})

@@ -123,6 +123,9 @@ class Exchange:
             case "hang":
                 await asyncio.sleep(fault.seconds)
                 await self.respond(*answer)
+            case "hold_answer":
+                await fault.gate.passed()
+                await self.respond(*answer)
             case "slow_body":
                 await self._dribble(answer, fault.seconds)
             case "cut_json" if fault.honest:

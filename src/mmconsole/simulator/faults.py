@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -16,6 +18,8 @@ FaultKind = Literal[
     "slow_body",
     "hang",
     "delay",
+    "hold",
+    "hold_answer",
     "stale_reads",
 ]
 """
@@ -29,15 +33,47 @@ cut_json      the call is done; of its answer only the first half comes, and the
 slow_body     the call is done; the body of its answer dribbles in during `seconds`
 hang          the call is done; its answer comes `seconds` later
 delay         the call is begun `seconds` later
+hold          the call is begun when it is let go (`Fault.let_go`, from any thread), and later ones are not held
+hold_answer   the call is done; its answer comes when it is let go
 stale_reads   a lagging replica: what was made during the last `seconds` is not there yet, new tokens do not work yet
 """
 
 KINDS: frozenset[str] = frozenset(get_args(FaultKind))
+HOLDS: frozenset[str] = frozenset({"hold", "hold_answer"})
 _PARAMETER = re.compile(r"\{[^}]*\}")
 
 
+class Gate:
+    """Where calls wait until somebody lets them go, from whatever thread: a test says when, never a clock."""
+
+    __slots__ = ("_opened", "holding")
+
+    def __init__(self) -> None:
+        self._opened: Future[None] = Future()
+        self.holding = 0
+        """How many wait now."""
+
+    def open(self) -> None:
+        if not self._opened.done():
+            self._opened.set_result(None)
+
+    async def passed(self) -> None:
+        self.holding += 1
+        try:
+            # Shielded, for a call that is given up must not open it for the others.
+            await asyncio.shield(asyncio.wrap_future(self._opened))
+        finally:
+            self.holding -= 1
+
+
+class _Held:
+    """Room for what is not said of a fault, but belongs to it."""
+
+    __slots__ = ("gate",)
+
+
 @dataclass(slots=True)
-class Fault:
+class Fault(_Held):
     """One fault: for which calls, how often (`times`, None for ever), and how many matching calls go well before.
 
     `path` is a route pattern below /api/v4, such as `/users/{id}/tokens`; the names in braces do not matter.
@@ -56,8 +92,18 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"no such fault: {self.kind}")
+        self.gate = Gate()
         if self.path is not None:
             self.path = _PARAMETER.sub("{}", self.path.removeprefix("/api/v4"))
+
+    @property
+    def holding(self) -> int:
+        """How many calls are held now."""
+        return self.gate.holding
+
+    def let_go(self) -> None:
+        """Let go of the calls that are held, and hold no more."""
+        self.gate.open()
 
     def fits(self, method: str, pattern: str) -> bool:
         return self.method in (None, method) and self.path in (None, _PARAMETER.sub("{}", pattern))
@@ -68,6 +114,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._waiting: list[Fault] = []
+        self._holds: list[Fault] = []
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -77,10 +124,20 @@ class Faults:
 
     def add(self, fault: Fault) -> Fault:
         self._waiting.append(fault)
+        if fault.kind in HOLDS:
+            self._holds.append(fault)
         return fault
 
     def clear(self) -> None:
+        """No more faults; and what is held is let go."""
         self._waiting.clear()
+        while self._holds:
+            self._holds.pop().let_go()
+
+    @property
+    def holding(self) -> int:
+        """How many calls are held now."""
+        return sum(fault.holding for fault in self._holds)
 
     def take(self, method: str, pattern: str) -> Fault | None:
         """The fault of this call, if it has one. The first that fits is counted, and gone when it is used up."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from mmconsole.simulator import Dropped, Fault, Simulator, SimulatorOptions, serve
+from mmconsole.simulator import Dropped, Fault, Simulator, SimulatorOptions, serve, serve_in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from tests.unit.simulator.conftest import Api
 
@@ -35,9 +37,9 @@ class Peer:
         host, port = self.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         head = f"{method} /api/v4{path} HTTP/1.1\r\nHost: chat\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"
-        writer.write(f"{head}Authorization: Bearer {self.simulator.admin_token}\r\n\r\n".encode() + body)
-        answer = await asyncio.wait_for(reader.read(), 10)
-        writer.close()
+        with closing(writer):
+            writer.write(f"{head}Authorization: Bearer {self.simulator.admin_token}\r\n\r\n".encode() + body)
+            answer = await asyncio.wait_for(reader.read(), 60)
         await writer.wait_closed()
         return answer
 
@@ -59,6 +61,11 @@ async def peer() -> AsyncIterator[Peer]:
     simulator = Simulator(SimulatorOptions(users=3))
     async with serve(simulator) as url:
         yield Peer(simulator, url)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():  # noqa: ASYNC110 - the server has no event to tell
+        await asyncio.sleep(0)
 
 
 async def test_drop_before_closes_the_connection_without_a_byte_and_does_nothing(peer: Peer) -> None:
@@ -119,24 +126,70 @@ async def test_slow_body_dribbles_and_is_whole_in_the_end(peer: Peer) -> None:
 
 
 async def test_hang_does_the_work_at_once_and_answers_late(peer: Peer) -> None:
-    peer.simulator.faults.add(Fault("hang", "POST", TOKENS, seconds=5))
+    peer.simulator.faults.add(Fault("hang", "POST", TOKENS, seconds=3600))
 
-    with pytest.raises(httpx.ReadTimeout):
-        await peer.call("POST", f"/users/{peer.user.id}/tokens", json={"description": "wanted"}, timeout=0.2)
+    answering = asyncio.create_task(peer.create_token())
+    await until(lambda: peer.made)
 
     assert peer.made == ["wanted"]
+    assert not answering.done()
+    answering.cancel()
 
 
 async def test_delay_does_the_work_late(peer: Peer) -> None:
     peer.simulator.faults.add(Fault("delay", seconds=0.2))
+    begun = time.monotonic()
 
-    answering = asyncio.create_task(peer.create_token())
-    await asyncio.sleep(0.1)
+    await peer.create_token()
+
+    assert time.monotonic() - begun >= 0.2
+    assert peer.made == ["wanted"]
+
+
+async def test_hold_does_the_work_when_it_is_let_go_and_holds_no_more(peer: Peer) -> None:
+    held = peer.simulator.faults.add(Fault("hold", times=3))
+    first = asyncio.create_task(peer.create_token())
+    with pytest.raises(httpx.ReadTimeout):
+        await peer.call("GET", "/users/me", timeout=httpx.Timeout(60, read=0.05))
+    await until(lambda: held.holding)
     meanwhile = list(peer.made)
-    await answering
+
+    held.let_go()
+    await first
+    await peer.create_token()
 
     assert meanwhile == []
+    assert peer.made[-2:] == ["wanted", "wanted"]
+    assert (held.holding, held.times) == (0, 0)
+
+
+async def test_hold_answer_does_the_work_at_once_and_answers_when_it_is_let_go(peer: Peer) -> None:
+    held = peer.simulator.faults.add(Fault("hold_answer", "POST", TOKENS))
+    answering = asyncio.create_task(peer.create_token())
+    await until(lambda: held.holding)
+
     assert peer.made == ["wanted"]
+    assert not answering.done()
+    peer.simulator.faults.clear()
+    assert b"wanted" in await answering
+
+
+def test_what_is_held_is_let_go_from_another_thread_and_from_outside() -> None:
+    with serve_in_thread(SimulatorOptions(users=1)) as running, ThreadPoolExecutor() as pool:
+        ping, door = f"{running.url}/api/v4/system/ping", f"{running.url}/_simulator/faults"
+        held = running.simulator.faults.add(Fault("hold"))
+        waiting = pool.submit(httpx.get, ping, timeout=60)
+        while not held.holding:
+            time.sleep(0.01)
+        held.let_go()
+        assert waiting.result(60).status_code == 200
+
+        httpx.post(door, json={"kind": "hold"})
+        waiting = pool.submit(httpx.get, ping, timeout=60)
+        while httpx.get(door).json() != {"waiting": 0, "holding": 1}:
+            time.sleep(0.01)
+        httpx.delete(door)
+        assert waiting.result(60).status_code == 200
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
