@@ -150,7 +150,7 @@ class Simulator:
         if fault.kind == "delay":
             await asyncio.sleep(fault.seconds)
         elif fault.kind == "hold":
-            await fault.gate.passed()
+            await fault.passed()
         elif fault.kind == "stale_reads":
             call.hidden_since = self.state.millis() - int(fault.seconds * 1000)
         if fault.kind not in INSTEAD:

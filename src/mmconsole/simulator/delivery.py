@@ -124,7 +124,7 @@ class Exchange:
                 await asyncio.sleep(fault.seconds)
                 await self.respond(*answer)
             case "hold_answer":
-                await fault.gate.passed()
+                await fault.passed()
                 await self.respond(*answer)
             case "slow_body":
                 await self._dribble(answer, fault.seconds)

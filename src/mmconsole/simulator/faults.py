@@ -44,16 +44,17 @@ _PARAMETER = re.compile(r"\{[^}]*\}")
 
 
 class Gate:
-    """Where calls wait until somebody lets them go, from whatever thread: a test says when, never a clock."""
+    """Where calls wait until they are let go, from whatever thread: a test says when, never a clock."""
 
     __slots__ = ("_opened", "holding")
 
     def __init__(self) -> None:
         self._opened: Future[None] = Future()
         self.holding = 0
-        """How many wait now."""
+        """How many calls are held now."""
 
-    def open(self) -> None:
+    def let_go(self) -> None:
+        """Let go of the calls that are held, and hold no more."""
         if not self._opened.done():
             self._opened.set_result(None)
 
@@ -66,14 +67,8 @@ class Gate:
             self.holding -= 1
 
 
-class _Held:
-    """Room for what is not said of a fault, but belongs to it."""
-
-    __slots__ = ("gate",)
-
-
 @dataclass(slots=True)
-class Fault(_Held):
+class Fault(Gate):
     """One fault: for which calls, how often (`times`, None for ever), and how many matching calls go well before.
 
     `path` is a route pattern below /api/v4, such as `/users/{id}/tokens`; the names in braces do not matter.
@@ -92,18 +87,9 @@ class Fault(_Held):
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"no such fault: {self.kind}")
-        self.gate = Gate()
+        Gate.__init__(self)
         if self.path is not None:
             self.path = _PARAMETER.sub("{}", self.path.removeprefix("/api/v4"))
-
-    @property
-    def holding(self) -> int:
-        """How many calls are held now."""
-        return self.gate.holding
-
-    def let_go(self) -> None:
-        """Let go of the calls that are held, and hold no more."""
-        self.gate.open()
 
     def fits(self, method: str, pattern: str) -> bool:
         return self.method in (None, method) and self.path in (None, _PARAMETER.sub("{}", pattern))
