@@ -90,6 +90,7 @@
     │   └── FileThere               2
     ├── FileUnwritable                  1
     ├── UserUnknown                     1
+    │   └── NobodyKnown
     ├── AmbiguousName                   2
     ├── ListRefused                     1
     ├── TeamUnknown                     2
@@ -632,9 +633,15 @@ class FileUnwritable(MmconsoleError):
 
 
 class UserUnknown(MmconsoleError):
-    """There is no user `{name}` in the users table (looked at id, e-mail and username)."""
+    """There is no user `{name}` in the users table (looked at id, e-mail and username).
+    `mmconsole users list --filter WORD` finds users by a part of their name."""
 
     http_status = 404
+
+
+class NobodyKnown(UserUnknown):
+    """None of these is the name of one user: {names} (looked at id, e-mail and username). Nothing was done.
+    `mmconsole users list --filter WORD` finds users by a part of their name."""
 
 
 class AmbiguousName(MmconsoleError):

@@ -120,6 +120,15 @@ def test_one_mistake_and_nothing_is_imported(own: "Shell", flags: tuple[str, ...
     assert rows(own) == [("ann@example.org", "", 1)]
 
 
+def test_removing_tells_which_names_are_nobodys(own: "Shell") -> None:
+    own("users", "add", "ann@example.org")
+
+    done = own("users", "remove", "ann@example.org", "nobody", "--yes")
+
+    assert (done.code, rows(own)) == (3, [])
+    assert "There is no user `nobody`" in done.err
+
+
 def test_an_export_can_be_changed_and_imported(own: "Shell") -> None:
     put(own, "people.csv", "email,first_name,email_verified\nann@old.example,=Ann,yes\nbob@old.example,Bob,no\n")
     own("users", "import", str(own.folder / "people.csv"))

@@ -298,8 +298,36 @@ def test_a_user_nobody_knows_is_an_error(shell: "Shell") -> None:
 
     assert done.code == 1
     assert done.err == (
-        "mmconsole: There is no user `nobody@example.org` in the users table (looked at id, e-mail and username).\n"
+        "mmconsole: There is no user `nobody@example.org` in the users table (looked at id, e-mail and username)."
+        " `mmconsole users list --filter WORD` finds users by a part of their name.\n"
     )
+
+
+def test_when_no_name_is_a_users_all_of_them_are_told(shell: "Shell") -> None:
+    done = shell("sync", "nobody", "noone")
+
+    assert done.code == 1
+    assert "None of these is the name of one user: `nobody`, `noone` (looked at" in done.err
+
+
+def test_a_name_that_is_nobodys_or_several_is_refused_by_itself(shell: "Shell") -> None:
+    user = shell.add("ann@example.org")
+    shell.add("twin@example.org")
+    shell.add("TWIN@example.org")
+    names = (user, "nobody", "twin@example.org", "--json")
+    plan = str(shell.folder / "plan.json")
+
+    planned = [shell(*command, *names) for command in (("sync", "--dry-run"), ("plan", "sync", "-o", plan))]
+    done = [shell(*command, *names) for command in (("sync",), ("validate",), ("tokens", "revoke"))]
+
+    assert [one.code for one in (*planned, *done)] == [0, 0, 3, 3, 3]
+    for one in (*planned, done[0], done[2]):
+        refused = [(told["user_id"], told["outcome"]) for told in one.json["listed"]]
+        assert refused == [("nobody", "refused"), ("twin@example.org", "refused")]
+        assert one.json["users"] == 3
+    assert done[0].json["counts"] == {"created": 1, "refused": 2}
+    assert [told["name"] for told in done[1].json["refused"]] == ["nobody", "twin@example.org"]
+    assert done[1].json["users"] == 1
 
 
 def test_an_empty_table_is_nothing_to_do(shell: "Shell") -> None:

@@ -66,7 +66,7 @@ async def _show(core: "Core", user: str | None, *, follow: bool, limit: int, jso
 async def _meant(core: "Core", user: str) -> UserId:
     """A user of the table, or the id of one who is gone and of whom the log still tells. Raises UserUnknown."""
     try:
-        return (await core.users.resolve((user,)))[0]
+        return await core.users.resolve(user)
     except UserUnknown:
         gone = UserId(user)
         if await core.activity.latest(user_id=gone, limit=1):

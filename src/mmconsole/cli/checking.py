@@ -10,6 +10,7 @@ from typing import Any, Final
 from mmconsole.cli import output
 from mmconsole.cli.loop import Interrupts
 from mmconsole.cli.run import code_of_end
+from mmconsole.cli.summary import refused_lines
 from mmconsole.cli.under_way import pace_of, under_way
 from mmconsole.core import Core
 from mmconsole.domain.checks import cure_of, is_broken
@@ -67,6 +68,7 @@ def _document(ending: Ending) -> dict[str, Any]:
         "deep": ending.deep,
         "counts": [{"status": status, "cause": cause, "count": count} for (status, cause), count in _ordered(summary)],
         "broken": [_row(one) for one in summary.broken],
+        "refused": [{"name": one.user_id, "why": one.note} for one in summary.refused],
         "changed": summary.changed,
         "seconds": round(ending.seconds, 3),
         "interrupted": ending.interrupted,
@@ -102,6 +104,7 @@ def _lines(ending: Ending) -> Iterator[str]:
     if summary.changed:
         yield f"Of {output.amount(summary.changed, 'user')} something else is remembered now."
     yield from _troubles(summary)
+    yield from refused_lines(summary.refused)
 
 
 def _named(status: Health, cause: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from mmconsole.cli import completion, filters, output
-from mmconsole.cli.run import run_core
+from mmconsole.cli.run import SOME_FAILED, run_core
 from mmconsole.errors import Declined, ListRefused, UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mmconsole.domain.user_lists import Entry
     from mmconsole.services.exporting import Form
     from mmconsole.services.own_users import Imported
+    from mmconsole.services.users import Meant
 
 ADD_EXAMPLES: Final = """\b
 Examples:
@@ -37,6 +38,8 @@ Examples:
   mmconsole users remove 17 18 --yes
 
 The next sync revokes their tokens. The accounts stay, unless `sync.deactivate` is on.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 some names mean no user, 130 interrupted.
 """
 IMPORT_EXAMPLES: Final = """\b
 Examples:
@@ -123,7 +126,7 @@ def edit(  # noqa: PLR0913 - one parameter per option
         raise UsageError(why="Say what to change, as in --email ADDRESS.")
 
     async def work(core: "Core", _: "Interrupts") -> bool:
-        (user_id,) = await core.users.resolve((user,))
+        user_id = await core.users.resolve(user)
         return await core.own_users.edit(user_id, entry)
 
     changed = run_core(context, work)
@@ -140,18 +143,21 @@ def remove(
 ) -> None:
     """Remove users from the embedded database. The next sync revokes their tokens."""
 
-    async def work(core: "Core", _: "Interrupts") -> int:
-        ids = await core.users.resolve(tuple(users))
+    async def work(core: "Core", _: "Interrupts") -> "Meant":
+        meant = await core.users.meant(users)
         if not yes and output.is_terminal(sys.stdin):
             from mmconsole.cli.under_way import asked  # noqa: PLC0415 - it imports the core
 
-            if not await asked(f"Remove {output.amount(len(ids), 'user')}? [y/N] "):
+            if not await asked(f"Remove {output.amount(len(meant.ids), 'user')}? [y/N] "):
                 raise Declined
-        await core.own_users.remove(ids)
-        return len(ids)
+        await core.own_users.remove(meant.ids)
+        return meant
 
-    count = run_core(context, work)
-    output.write(f"Removed {output.amount(count, 'user')}. The next sync revokes what tokens they have.")
+    meant = run_core(context, work)
+    output.write(f"Removed {output.amount(len(meant.ids), 'user')}. The next sync revokes what tokens they have.")
+    for refused in meant.refused:
+        output.note(f"mmconsole: {output.visible(refused.note)}")
+    raise typer.Exit(SOME_FAILED if meant.refused else 0)
 
 
 def import_users(

@@ -18,7 +18,11 @@ T = TypeVar("T")
 SHOWN_ON_A_TERMINAL: Final = 20
 _FEW: Final = 3
 """So many users of one reason have a line each; of more the first are named."""
-_GLYPHS: Final[Mapping[str, str]] = {Outcome.CONFLICT: "! conflict", Outcome.FAILED: "x failed"}
+_GLYPHS: Final[Mapping[str, str]] = {
+    Outcome.REFUSED: "x refused",
+    Outcome.CONFLICT: "! conflict",
+    Outcome.FAILED: "x failed",
+}
 _REASONED: Final[Mapping[str, str]] = {Finding.LEFT: "- left alone", Outcome.SKIPPED: "- skipped"}
 _ORDER: Final = (*Outcome, Finding.UNCHANGED, Finding.LEFT, LEFT_FOR_LATER)
 NOT_DONE: Final = "not done"
@@ -97,7 +101,7 @@ def counted_lines(counts: Mapping[str, int]) -> Iterator[str]:
 
 
 def _troubles(summary: Summary) -> Iterator[str]:
-    """Conflicts and failures with reason and cure: the first on a terminal, all that are known elsewhere."""
+    """Who was not done, with reason and cure: the first on a terminal, all that are known elsewhere."""
     troubles = [result for result in summary.listed if result.outcome in _GLYPHS]
     shown = troubles[:SHOWN_ON_A_TERMINAL] if output.is_terminal(sys.stdout) else troubles
     if shown:
@@ -113,6 +117,13 @@ def _troubles(summary: Summary) -> Iterator[str]:
 def _trouble(result: Result) -> str:
     status = _GLYPHS[result.outcome]
     return f"{output.painted(status, status[0])}  {output.visible(result.user_id)}: {output.visible(result.note)}"
+
+
+def refused_lines(refused: Sequence[Result]) -> Iterator[str]:
+    """Names that mean no user, below what became of the others."""
+    if refused:
+        yield ""
+    yield from map(_trouble, refused)
 
 
 def _reasons(summary: Summary) -> Iterator[str]:

@@ -73,7 +73,7 @@ def show_user(
     """Show one user, the account and the token; never its secret."""
 
     async def show(core: "Core", _: "Interrupts") -> "ListedUser":
-        rows = await core.overview.rows(await core.users.resolve((user,)))
+        rows = await core.overview.rows([await core.users.resolve(user)])
         if not rows:
             raise UserUnknown(name=user)
         return rows[0]

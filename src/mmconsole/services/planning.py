@@ -10,7 +10,7 @@ from mmconsole.config import Settings
 from mmconsole.database import Database, open_scratch
 from mmconsole.domain.accounts import TeamId
 from mmconsole.domain.checks import is_known_by_trial
-from mmconsole.domain.plans import Finding, Kind, Rules, UserPlan
+from mmconsole.domain.plans import Finding, Kind, Result, Rules, UserPlan
 from mmconsole.domain.tokens import Health, TokenRecord
 from mmconsole.domain.users import UserId
 from mmconsole.errors import LinksUnnamed, NotFound, TeamUnknown
@@ -32,6 +32,8 @@ class Brief:
     aim: Aim
     rules: Rules
     teams: dict[TeamId, str]
+    refused: tuple[Result, ...] = ()
+    """Names in the request that mean no user."""
 
     def about(self, approved: Sequence[UserPlan]) -> "Brief":
         """The same for users whose plans were approved before: with what the operator said of each of them then."""
@@ -56,12 +58,13 @@ class Planning:
         self._now = now
 
     async def prepare(self, request: SyncRequest) -> Brief:
-        """Raises LinksUnnamed, UserUnknown, AmbiguousName, TeamUnknown."""
+        """Raises LinksUnnamed, TeamUnknown, and what `Users.meant` raises."""
         if request.link_existing and not request.names:
             raise LinksUnnamed
-        ids = await self._users.resolve(request.names) if request.names else None
+        meant = await self._users.meant(request.names) if request.names else None
+        ids, refused = (meant.ids, meant.refused) if meant is not None else (None, ())
         aim = Aim(ids, request.missing, await self._since(request))
-        return Brief(request, aim, await self._rules(request, ids), await self._teams())
+        return Brief(request, aim, await self._rules(request, ids), await self._teams(), refused)
 
     async def total(self, aim: Aim) -> int:
         """How many users a look at this aim meets."""

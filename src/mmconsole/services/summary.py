@@ -1,7 +1,7 @@
 """A sync from outside: what was asked for, how far it is, and how it ended."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
@@ -17,7 +17,8 @@ LEFT_FOR_LATER: Final = "left for later"
 """Users with steps beyond `--limit`."""
 KEPT_RESULTS: Final = 1_000
 """How many results of each kind a summary carries along; the database has all of them."""
-_TOLD: Final = frozenset({Outcome.CONFLICT, Outcome.FAILED, Outcome.SKIPPED, Finding.LEFT})
+_TOLD: Final = frozenset({Outcome.REFUSED, Outcome.CONFLICT, Outcome.FAILED, Outcome.SKIPPED, Finding.LEFT})
+_TROUBLES: Final = (Outcome.REFUSED, Outcome.CONFLICT, Outcome.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Summary:
     users: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     listed: list[Result] = field(default_factory=list)
-    """Conflicts, failures and users left alone or skipped, at most KEPT_RESULTS of each."""
+    """Unknown names, conflicts, failures and users left alone or skipped, at most KEPT_RESULTS of each."""
     steps: Counter[Kind] = field(default_factory=Counter)
     planned: int = 0
     """Users with steps."""
@@ -82,7 +83,7 @@ class Summary:
 
     @property
     def troubled(self) -> int:
-        return self.counts[Outcome.CONFLICT] + self.counts[Outcome.FAILED]
+        return sum(self.counts[outcome] for outcome in _TROUBLES)
 
     def take(self, planned: Planned, request: SyncRequest) -> bool:
         """Count one user. Returns whether there are steps to apply, which are at most `limit` users'."""
@@ -119,6 +120,12 @@ class Summary:
         if users:
             self.users += users
             self.counts[Finding.UNCHANGED] += users
+
+    def refuse(self, refused: Sequence[Result]) -> None:
+        """Count names that mean no user."""
+        self.users += len(refused)
+        for result in refused:
+            self.add(result)
 
     def add(self, result: Result) -> None:
         self.counts[result.outcome] += 1

@@ -48,6 +48,7 @@ class Sync:
         shown = progress or Silent()
         summary = Summary()
         brief = await self._planning.prepare(request)
+        summary.refuse(brief.refused)
         shown.stage("comparing", await self._planning.total(brief.aim))
         async for batch in self._planning.batches(brief, advance=shown.advance, stop=asyncio.Event()):
             summary.add_unchanged(batch.in_step)
@@ -74,6 +75,7 @@ class Sync:
         async with hold(self._database, LEASE, holder=self._actor, wait=request.wait) as lease:
             summary = Summary(recovered=await self._applying.clear_up(lease))
             brief = await self._planning.prepare(request)
+            summary.refuse(brief.refused)
             if _covers_everybody(brief):
                 # One that covers everybody plans anew what earlier ones have left.
                 await end_left(lease, KIND, at=self._now())

@@ -195,14 +195,17 @@ async def test_a_withheld_token_needs_naming_the_user_and_asks_first(world: Worl
     world.assert_in_step(ann)
 
 
-async def test_an_unknown_name_stops_everything_before_the_first_step(world: World) -> None:
+async def test_an_unknown_name_is_refused_and_keeps_nobody_else_waiting(world: World) -> None:
     (ann,) = await world.synced("ann@x.test")
     world.edit(ann, mattermost_token=None)
 
     with pytest.raises(UserUnknown):
-        await world.ask("generate", ann, "nobody@x.test")
+        await world.ask("generate", "nobody@x.test")
+    summary = await world.ask("generate", ann, "nobody@x.test")
 
-    assert world.row(ann)["mattermost_token"] is None
+    assert summary.counts == {"token generated": 1, "refused": 1}
+    assert [one.user_id for one in summary.listed] == ["nobody@x.test"]
+    assert world.row(ann)["mattermost_token"] is not None
 
 
 async def test_a_plan_says_what_would_be_done_and_does_nothing(world: World) -> None:

@@ -62,7 +62,7 @@ class ChannelAdding:
 
     async def add(self, channel: Channel, name: str, run: Run, *, as_admin: bool) -> Result:
         """Add one user. Raises UserUnknown, AmbiguousName, and the faults that would meet everybody."""
-        (user_id,) = await self._users.resolve((name,))
+        user_id = await self._users.resolve(name)
         row = await self._database.read(lambda db: db.roster.row(user_id))
         account_ids = await self._accounts([user_id])
         if await self._in_channel(channel, account_ids):
@@ -130,11 +130,9 @@ class ChannelAdding:
 
     async def _known(self, names: Sequence[str], added: Added) -> list[UserId]:
         """The users who were named, each once; the others' results are told at once."""
-        resolved = await self._users.resolve_each(names)
-        for name, found in resolved.items():
-            if isinstance(found, MmconsoleError):
-                added.results.append(Result(UserId(name), Outcome.REFUSED, str(found)))
-        return list(dict.fromkeys(found for found in resolved.values() if not isinstance(found, MmconsoleError)))
+        meant = await self._users.meant(names)
+        added.results += meant.refused
+        return list(meant.ids)
 
     async def _accounts(self, ids: Sequence[UserId]) -> dict[UserId, AccountId]:
         """Their accounts, for those who have one."""

@@ -18,6 +18,7 @@ from mmconsole.domain.activity import Activity, Level
 from mmconsole.domain.checks import Cause, is_broken, is_left_out, remembered
 from mmconsole.domain.filters import Filter, Order, Teams
 from mmconsole.domain.health import AsOf, status_of
+from mmconsole.domain.plans import Result
 from mmconsole.domain.tokens import Health, TokenId, TokenRecord
 from mmconsole.domain.users import User, UserId
 from mmconsole.services.asking import PAGE
@@ -74,6 +75,8 @@ class CheckSummary:
     """Users who are inactive in the application and have no token, as it should be."""
     changed: int = 0
     """Users of whom something else is remembered now."""
+    refused: tuple[Result, ...] = ()
+    """Names that mean no user; they are in no count."""
 
     @property
     def users(self) -> int:
@@ -81,7 +84,7 @@ class CheckSummary:
 
     @property
     def troubled(self) -> int:
-        return sum(count for (status, _), count in self.counts.items() if is_broken(status))
+        return len(self.refused) + sum(count for (status, _), count in self.counts.items() if is_broken(status))
 
     def add(self, checked: Checked) -> None:
         told = checked.status is Health.UNKNOWN or checked.cause in _CAUSES
@@ -118,15 +121,14 @@ class Checks:
     ) -> CheckSummary:
         """Check tokens. `stop` ends it after what is under way; what was found until then is stored.
 
-        Raises UserUnknown, AmbiguousName, NoSuchTeam, SecretError, and what the way to the server can raise. A server
+        Raises what `Users.meant` raises, NoSuchTeam, SecretError, and what the way to the server can raise. A server
         that fails later makes users unknown.
         """
-        shown, stopping = progress or Silent(), stop or asyncio.Event()
-        ids = await self._ids(request)
+        shown, stopping, summary = progress or Silent(), stop or asyncio.Event(), CheckSummary()
+        ids = await self._ids(request, summary)
         await self._server.client()
         await self._storage.refresh()
         pages = Pages(self._database, ids, size=_PROBED_AT_ONCE if request.deep else BATCH, deep=request.deep)
-        summary = CheckSummary()
         shown.stage("checking", await pages.total())
         with open_scratch() as scratch:
             way = await self._way(request, ids, scratch, stopping)
@@ -138,10 +140,12 @@ class Checks:
                     await self._look(way, page, summary, shown.advance)
         return summary
 
-    async def _ids(self, request: CheckRequest) -> Sequence[UserId] | None:
-        """Named users, or those of a filter; None means everybody."""
+    async def _ids(self, request: CheckRequest, summary: CheckSummary) -> Sequence[UserId] | None:
+        """Named users, or those of a filter; None means everybody. The summary gets the names that mean nobody."""
         if request.names:
-            return await self._users.resolve(request.names)
+            meant = await self._users.meant(request.names)
+            summary.refused = meant.refused
+            return meant.ids
         if not request.wanted:
             return None
         return await self._overview.ids(request.wanted, order=Order(), teams=await self.teams_of(request.wanted))

@@ -91,10 +91,10 @@ class TokenLife:
     async def plan(self, request: TokenRequest, *, progress: Progress | None = None) -> Summary:
         """Decide what would be done, and what would stop it, and do nothing: no lease, no write.
 
-        Raises UserUnknown, AmbiguousName, BadFilter, JobUnknown, and what the way to the server can raise.
+        Raises what `Users.meant` raises, BadFilter, JobUnknown, and what the way to the server can raise.
         """
         shown, summary = progress or Silent(), Summary()
-        async with aclosing(self._planned(request, shown)) as batches:
+        async with aclosing(self._planned(request, summary, shown)) as batches:
             async for batch in batches:
                 for planned in batch:
                     if summary.add_plan(planned):
@@ -166,13 +166,16 @@ class TokenLife:
     # ── planning ─────────────────────────────────────────────────────────────────────────────────
 
     async def _plan_into(self, job: Journal, request: TokenRequest, summary: Summary, watching: Watching) -> None:
-        async with aclosing(self._planned(request, watching.progress)) as batches:
+        async with aclosing(self._planned(request, summary, watching.progress)) as batches:
             async for batch in batches:
                 await job.add([planned.plan for planned in batch if summary.add_plan(planned)], [])
         summary.job_id = job.id
 
-    async def _planned(self, request: TokenRequest, shown: Progress) -> AsyncGenerator[list[Planned], None]:
-        rules, ids = self._rules(request), await self._ids(request)
+    async def _planned(
+        self, request: TokenRequest, summary: Summary, shown: Progress
+    ) -> AsyncGenerator[list[Planned], None]:
+        """Those who are meant; the summary gets the names that mean nobody."""
+        rules, ids = self._rules(request), await self._ids(request, summary)
         shown.stage("planning", len(ids))
         for start in range(0, len(ids), _BATCH):
             some = ids[start : start + _BATCH]
@@ -191,9 +194,11 @@ class TokenLife:
             expiring_within=request.expiring_within,
         )
 
-    async def _ids(self, request: TokenRequest) -> Sequence[UserId]:
+    async def _ids(self, request: TokenRequest, summary: Summary) -> Sequence[UserId]:
         if request.names:
-            return await self._users.resolve(request.names)
+            meant = await self._users.meant(request.names)
+            summary.refuse(meant.refused)
+            return meant.ids
         if request.job_id is not None:
             return await self._of_job(request.job_id)
         wanted = request.wanted or Filter()
