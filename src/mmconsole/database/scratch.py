@@ -54,7 +54,7 @@ class Scratch:
         seen = list(tokens)
         self._active.update([hash((one.id, one.account_id)) for one in seen if one.active])
         if disabled := [(one.id, one.account_id, one.description, one.expires_at) for one in seen if not one.active]:
-            await self._run(lambda db: db.executemany("INSERT INTO disabled VALUES (?, ?, ?, ?)", disabled))
+            await self._insert("INSERT INTO disabled VALUES (?, ?, ?, ?)", disabled)
 
     def all_active(self, held: Iterable[Held]) -> bool:
         """Whether `active` would say yes of each."""
@@ -72,7 +72,7 @@ class Scratch:
 
     async def add_accounts(self, accounts: Iterable[Account]) -> None:
         rows = [(one.id, one.email.lower(), json.dumps(_facts_of(one))) for one in accounts]
-        await self._run(lambda db: db.executemany("INSERT INTO accounts VALUES (?, ?, ?)", rows))
+        await self._insert("INSERT INTO accounts VALUES (?, ?, ?)", rows)
 
     async def accounts_by_email(self, addresses: Sequence[str]) -> dict[str, Account]:
         """Accounts by their address in lower case."""
@@ -83,6 +83,13 @@ class Scratch:
 
     async def _run(self, query: Callable[[sqlite3.Connection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: query(self._connection()))
+
+    async def _insert(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        def insert(db: sqlite3.Connection) -> None:
+            # A cursor that came out of the thread would reset the statement, as it is dropped, under the next insert.
+            db.executemany(statement, rows)
+
+        await self._run(insert)
 
     async def _select(self, query: str, values: Sequence[str]) -> list[tuple[Any, ...]]:
         """Run a query for each list of values that its column may have."""

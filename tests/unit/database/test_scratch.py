@@ -1,7 +1,9 @@
 """What a sync saw on the server."""
 
+import asyncio
 import os
 import resource
+import sys
 import tempfile
 from pathlib import Path
 
@@ -79,6 +81,20 @@ async def test_a_hundred_thousand_rows_neither_weigh_nor_stay(tmp_path: Path, mo
 async def fill(scratch: Scratch, count: int) -> None:
     for start in range(0, count, 1000):
         await scratch.add_tokens([token(n * 7919 % count, n) for n in range(start, start + 1000)])
+
+
+async def test_pages_that_come_at_once_do_not_disturb_each_other() -> None:
+    switched = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with open_scratch() as scratch:
+            async with asyncio.TaskGroup() as group:
+                for page in range(40):
+                    group.create_task(scratch.add_tokens([token(1, page * 1000 + n) for n in range(1000)]))
+
+            assert await scratch.disabled([token(1, 0).id])
+    finally:
+        sys.setswitchinterval(switched)
 
 
 async def test_an_error_in_the_block_still_closes_it() -> None:
