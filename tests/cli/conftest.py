@@ -31,6 +31,8 @@ CREATE TABLE users (
 )
 """
 LONG_AGO = "2024-01-01 00:00:00"
+PATIENCE = 120.0
+"""Seconds for what comes at once where nothing else runs. A test that is about time says its own."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Shell:
 
     # ── running ──────────────────────────────────────────────────────────────────────────────────
 
-    def __call__(self, *arguments: str, given: str = "", timeout: float = 60) -> Ended:
+    def __call__(self, *arguments: str, given: str = "", timeout: float = PATIENCE) -> Ended:
         """Run a command without a terminal."""
         environment = self.saved()
         if self.prepared is not None and self.prepared.takes(arguments, environment=environment, given=given):
@@ -94,7 +96,7 @@ class Shell:
         self.started.append(process)
         return process
 
-    def ended(self, process: "subprocess.Popen[str]", *, timeout: float = 30) -> Ended:
+    def ended(self, process: "subprocess.Popen[str]", *, timeout: float = PATIENCE) -> Ended:
         """Wait for the end of what was begun."""
         out, err = process.communicate(timeout=timeout)
         return Ended(process.returncode, out, err)
@@ -103,7 +105,7 @@ class Shell:
         """Run a command on a terminal of 80 by 24."""
         environment = self.saved() | {"TERM": "xterm-256color"}
         return pexpect.spawn(
-            COMMAND, list(arguments), env=environment, encoding="utf-8", timeout=30, dimensions=(24, self.width)
+            COMMAND, list(arguments), env=environment, encoding="utf-8", timeout=PATIENCE, dimensions=(24, self.width)
         )
 
     def shown(self, *arguments: str) -> Ended:
@@ -150,7 +152,7 @@ class Shell:
         return self.folder / "application.sqlite3"
 
     def sql(self, statement: str, *values: Any) -> list[Any]:
-        with closing(sqlite3.connect(self.file, timeout=10, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(self.file, timeout=PATIENCE, isolation_level=None)) as connection:
             return connection.execute(statement, values).fetchall()
 
     def add(self, email: str | None, name: str = "Ann Lee", *, verified: bool = True, deleted: bool = False) -> str:
@@ -178,7 +180,7 @@ class Shell:
         """Tokens on the server that carry our marker."""
         return sum(token.description.startswith("mmconsole:") for token in self.simulator.state.token_rows)
 
-    def until(self, true: Callable[[], object], *, seconds: float = 20) -> None:
+    def until(self, true: Callable[[], object], *, seconds: float = PATIENCE) -> None:
         """Wait until something is so."""
         deadline = time.monotonic() + seconds
         while not true():
@@ -206,11 +208,11 @@ class Tmux:
         environment = self._shell.saved() | {"TERM": "screen-256color", "LANG": "C.UTF-8"}
         width, height = map(str, self._size)
         command = ["tmux", "-S", self._socket, "-u", "-f", "/dev/null", "new-session", "-d", "-x", width, "-y", height]
-        subprocess.run([*command, "bash", *arguments], env=environment, check=True, timeout=30)
+        subprocess.run([*command, "bash", *arguments], env=environment, check=True, timeout=PATIENCE)
 
     def __call__(self, *arguments: str) -> str:
         command = ["tmux", "-S", self._socket, *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
 
     def press(self, *keys: str) -> None:
         self("send-keys", *keys)
@@ -222,13 +224,13 @@ class Tmux:
     def until(self, text: str) -> None:
         """Wait until this is on the screen."""
         try:
-            self._shell.until(lambda: text in self.screen, seconds=20)
+            self._shell.until(lambda: text in self.screen)
         except AssertionError:
             pytest.fail(f"no {text!r} on the screen:\n{self.screen}")
 
     def until_gone(self, text: str) -> None:
         """Wait until this is no longer on the screen."""
-        self._shell.until(lambda: text not in self.screen, seconds=20)
+        self._shell.until(lambda: text not in self.screen)
 
     @property
     def pid(self) -> int:

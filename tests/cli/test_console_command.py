@@ -98,7 +98,7 @@ def test_ctrl_z_goes_to_the_shell_and_fg_comes_back(shell: "Shell", terminal: Tm
     terminal.press("fg", "Enter")
     terminal.until("ann@example.org")
     terminal.press("q")
-    shell.until(lambda: terminal.screen.rstrip().endswith(("$", "#")), seconds=20)
+    shell.until(lambda: terminal.screen.rstrip().endswith(("$", "#")))
     terminal.press("echo ENDED-$?", "Enter")
     terminal.until("ENDED-0")
 
@@ -213,6 +213,20 @@ def works(shell: "Shell", address: str) -> bool:
     return [token.is_active for token in tokens if token.description.startswith("mmconsole:")] == [True]
 
 
+def hold(shell: "Shell", *, after: int) -> Fault:
+    """Two accounts are not made until they are let go; those after them are in no hurry."""
+    shell.set(mattermost__max_concurrency=2, mattermost__timeout=300)
+    held = shell.simulator.faults.add(Fault("hold", "POST", "/users", after=after, times=2))
+    shell.simulator.faults.add(Fault("delay", "POST", "/users", after=after, seconds=1, times=None))
+    return held
+
+
+def let_go(shell: "Shell", held: Fault, verb: str) -> None:
+    """As soon as it was told what to do, which it looks for twice a second."""
+    shell.until(lambda: shell.sql("SELECT 1 FROM mmconsole_activity WHERE verb = ?", verb))
+    held.let_go()
+
+
 def test_a_broken_token_is_found_and_repaired(shell: "Shell", terminal: Tmux) -> None:
     in_step(shell, "ann@example.org", "bob@example.org")
     (token,) = shell.simulator.state.by_email["bob@example.org"].tokens
@@ -233,9 +247,8 @@ def test_a_broken_token_is_found_and_repaired(shell: "Shell", terminal: Tmux) ->
 
 
 def test_everybody_is_synced_and_that_is_stopped(shell: "Shell", terminal: Tmux) -> None:
-    shell.set(mattermost__max_concurrency=2)
     shell.add_many(40)
-    shell.simulator.faults.add(Fault("delay", "POST", "/users", seconds=0.3, after=10, times=None))
+    held = hold(shell, after=10)
     terminal.open()
     terminal.until("40 users")
     terminal.press("S")
@@ -243,11 +256,12 @@ def test_everybody_is_synced_and_that_is_stopped(shell: "Shell", terminal: Tmux)
     assert shell.simulator.state.by_email.get("user1@example.org") is None
     terminal.until("y start")
     terminal.press("y")
-    terminal.until("ok 1")
+    shell.until(lambda: held.holding == 2)
     terminal.press("C-x")
     terminal.until("not started")
     terminal.until("y stop")
     terminal.press("y")
+    let_go(shell, held, "job stopped")
     terminal.until("x stopped")
     terminal.press("q")
     terminal.until("ENDED-0")
@@ -258,19 +272,20 @@ def test_everybody_is_synced_and_that_is_stopped(shell: "Shell", terminal: Tmux)
 
 
 def test_a_sync_is_paused_and_gone_on_with_to_its_end(shell: "Shell", terminal: Tmux) -> None:
-    shell.set(mattermost__max_concurrency=2)
     shell.add_many(30)
-    shell.simulator.faults.add(Fault("delay", "POST", "/users", seconds=0.3, after=6, times=8))
+    held = hold(shell, after=6)
     terminal.open()
     terminal.until("30 users")
     terminal.press("S")
     terminal.until("30 of 30 users to change")
     terminal.until("y start")
     terminal.press("y")
-    terminal.until("ok 1")
+    shell.until(lambda: held.holding == 2)
     terminal.press("p")
+    let_go(shell, held, "job paused")
     terminal.until("~ paused")
     assert 0 < shell.marked < 30
+    shell.simulator.faults.clear()
     terminal.press("p")
     terminal.until("+ done")
     terminal.press("/", *"status:ok", "Enter")
@@ -300,17 +315,18 @@ def test_a_revocation_is_taken_back(shell: "Shell", terminal: Tmux) -> None:
 
 
 def test_whoever_leaves_is_told_which_job_waits(shell: "Shell", terminal: Tmux) -> None:
-    shell.set(mattermost__max_concurrency=2)
     shell.add_many(10)
-    shell.simulator.faults.add(Fault("delay", "POST", "/users", seconds=3, after=2, times=None))
+    held = hold(shell, after=2)
     terminal.open()
     terminal.until("10 users")
     terminal.press("S")
     terminal.until("10 of 10 users to change")
     terminal.until("y start")
     terminal.press("y")
-    terminal.until("ok 2")
+    shell.until(lambda: held.holding == 2)
     os.kill(terminal.pid, signal.SIGTERM)
+    terminal.until_gone("10 users")
+    held.let_go()
     terminal.until("Job 1 (sync --all) is paused.")
     terminal.until("ENDED-143")
     shell.simulator.faults.clear()

@@ -259,6 +259,12 @@ class AtWork(Watched):
         work = self.running.current if self.running is not None else None
         return work.ok if work is not None else 0
 
+    @property
+    def told_to_stop(self) -> bool:
+        """Whether the work that is under way begins with nobody else."""
+        work = self.running.current if self.running is not None else None
+        return work is not None and work.stop.is_set()
+
     def row(self, user_id: str) -> list[str]:
         row = self.users.table().source.row_of(user_id)
         assert row is not None

@@ -1,5 +1,6 @@
 """What the console has done on the server, against the simulator."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -117,7 +118,7 @@ async def test_a_dead_token_is_replaced_without_a_question(world: "World", at_wo
 async def test_the_steps_of_a_repair_are_ticked_while_it_goes_on(world: "World", at_work: "OpenAtWork") -> None:
     (ann,) = await in_step(world, "ann")
     lose(world, ann)
-    held = world.server.faults.add(Fault("delay", "POST", CREATE, seconds=3600))
+    held = world.server.faults.add(Fault("hold", "POST", CREATE))
     async with at_work() as (app, pilot):
         await pilot.press("r")
         await app.until(pilot, lambda: "* create" in app.text())
@@ -278,43 +279,50 @@ async def test_a_sync_is_stopped_after_asking_and_says_what_was_not_begun(
     world.set(mattermost__max_concurrency=2)
     for n in range(30):
         world.add(f"u{n}@x.test", verified=True)
-    world.server.faults.add(Fault("delay", "POST", "/users", seconds=1.0, after=6, times=None))
+    first = world.server.faults.add(Fault("hold", "POST", "/users", times=2))
+    then = world.server.faults.add(Fault("hold", "POST", "/users", times=None, after=4))
     async with at_work() as (app, pilot):
         await pilot.press("S")
         await app.asked(pilot, PlanScreen)
         await pilot.press("y")
-        await app.until(pilot, lambda: app.now_done >= 6)
+        await app.until(pilot, lambda: first.holding == 2)
         await pilot.press("ctrl+x")
         await app.asked(pilot, Dialog)
         words = " ".join(app.text().split())
-        assert "It stops after the 3 users under way: 6 done, 21 not started." in words
+        assert "It stops after the 3 users under way: 0 done, 27 not started." in words
         await pilot.press("enter")
         await app.until(pilot, lambda: len(app.screen_stack) == 1)
         assert jobs(world)[-1][1] == JobState.RUNNING
 
+        first.let_go()
+        await app.until(pilot, lambda: app.now_done >= 5 and then.holding == 2)
         await pilot.press("ctrl+x")
         await app.asked(pilot, Dialog)
         await pilot.press("y")
+        await app.until(pilot, lambda: app.told_to_stop)
+        then.let_go()
         await app.done(pilot)
 
     assert jobs(world)[-1][1] == JobState.STOPPED
-    assert 6 <= len(world.server.people) < 30
+    assert 8 <= len(world.server.people) <= 9
     world.assert_in_order()
 
 
 async def test_a_job_is_paused_and_gone_on_with(world: "World", at_work: "OpenAtWork") -> None:
     world.set(mattermost__max_concurrency=2)
     ids = [world.add(f"u{n}@x.test", verified=True) for n in range(10)]
-    world.server.faults.add(Fault("delay", "POST", "/users", seconds=1.0, after=2, times=2))
+    held = world.server.faults.add(Fault("hold", "POST", "/users", after=2, times=2))
     async with at_work() as (app, pilot):
         await pilot.press("S")
         await app.asked(pilot, PlanScreen)
         await pilot.press("y")
-        await app.until(pilot, lambda: app.now_job is not None)
+        await app.until(pilot, lambda: held.holding == 2)
         await pilot.press("p")
+        await app.until(pilot, lambda: app.told_to_stop)
+        held.let_go()
         await app.done(pilot)
         assert jobs(world)[-1][1] == JobState.PAUSED
-        assert len(world.server.people) < 10
+        assert 4 <= len(world.server.people) <= 5
 
         await app.until(pilot, lambda: "~ paused" in app.text())
         await pilot.press("p")
@@ -327,22 +335,26 @@ async def test_leaving_asks_while_work_goes_on_and_pauses_the_job(world: "World"
     world.set(mattermost__max_concurrency=2)
     for n in range(10):
         world.add(f"u{n}@x.test", verified=True)
-    world.server.faults.add(Fault("delay", "POST", "/users", seconds=0.5, after=2, times=None))
+    held = world.server.faults.add(Fault("hold", "POST", "/users", after=2, times=None))
     async with at_work() as (app, pilot):
         await pilot.press("S")
         await app.asked(pilot, PlanScreen)
         await pilot.press("y")
-        await app.until(pilot, lambda: app.now_job is not None)
+        await app.until(pilot, lambda: held.holding == 2)
         await pilot.press("q")
         await app.asked(pilot, Dialog)
         assert "Leave while work goes on" in app.text()
         await pilot.press("y")
         await app.until(pilot, lambda: not app.is_running)
-        await app.aclose()
+        leaving = asyncio.create_task(app.aclose())
+        await world.until(lambda: app.told_to_stop)
+        held.let_go()
+        await leaving
         left = app.left
 
     assert jobs(world)[-1][1] == JobState.PAUSED
     assert left == ["Job 1 (sync --all) is paused. `mmconsole jobs resume 1` goes on with it."]
+    assert 4 <= len(world.server.people) <= 5
     world.assert_in_order()
 
 
