@@ -101,6 +101,14 @@ class Shell:
         out, err = process.communicate(timeout=timeout)
         return Ended(process.returncode, out, err)
 
+    def said(self, process: "subprocess.Popen[str]", word: str) -> str:
+        """Wait until what was begun says something on standard error. The lines until then are read by that."""
+        assert process.stderr is not None
+        for line in process.stderr:
+            if word in line:
+                return line
+        pytest.fail(f"it ended without {word!r}")
+
     def on_terminal(self, *arguments: str) -> "pexpect.spawn[str]":
         """Run a command on a terminal of 80 by 24."""
         environment = self.saved() | {"TERM": "xterm-256color"}

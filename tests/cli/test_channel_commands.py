@@ -322,16 +322,18 @@ def test_the_first_signal_lets_those_under_way_finish_and_the_same_command_does_
     shell.add_many(60)
     shell("sync", "--all")
     shell("channel", "create", "Bridge")
-    shell.simulator.faults.add(Fault("delay", "POST", "/channels/{id}/members", times=None, seconds=0.1))
+    held = shell.simulator.faults.add(Fault("hold", "POST", "/channels/{id}/members", after=6, times=None))
     running = shell.start("channel", "add", "bridge", "--filter", "status:ok", "--json")
-    shell.until(lambda: len(members(shell, "bridge")) > 5)
+    shell.until(lambda: held.holding)
 
     running.send_signal(signal.SIGINT)
+    said = shell.said(running, "stopping")
+    held.let_go()
     done = shell.ended(running)
     rest = shell("channel", "add", "bridge", "--filter", "status:ok", "--json")
 
     assert done.code == 130
-    assert "stopping after the 31 users under way; again to stop at once" in done.err
+    assert "stopping after the 31 users under way; again to stop at once" in said
     assert "mmconsole: Stopped. What was done is stored; the same command does the rest." in done.err
     assert sum(done.json["counts"].values()) == 60
     assert rest.json["counts"] == {

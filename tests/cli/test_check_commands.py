@@ -109,11 +109,12 @@ def test_a_filter_that_cannot_be_understood_shows_the_place(bare: "Shell") -> No
 
 
 def test_a_signal_stops_a_check(known: "Shell") -> None:
-    known.simulator.faults.add(Fault("hang", "GET", "/users/{id}/teams", seconds=1))
-    calls = known.simulator.calls["GET /users/{id}/teams"]
+    held = known.simulator.faults.add(Fault("hold", "GET", "/users/{id}/teams"))
     running = known.start("validate", "--all", "--deep")
-    known.until(lambda: known.simulator.calls["GET /users/{id}/teams"] > calls)
+    known.until(lambda: held.holding)
     running.terminate()
+    known.said(running, "stopping")
+    held.let_go()
 
     done = known.ended(running)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.cli.conftest import PATIENCE
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Shell
@@ -24,7 +25,7 @@ def own(shell: "Shell") -> "Shell":
 
 def rows(shell: "Shell", statement: str = "SELECT email, first_name, active FROM users ORDER BY id") -> list[Any]:
     file = Path(shell.environment["XDG_DATA_HOME"]) / "mmconsole" / "default.sqlite3"
-    with closing(sqlite3.connect(file, timeout=10)) as connection:
+    with closing(sqlite3.connect(file, timeout=PATIENCE)) as connection:
         return connection.execute(statement).fetchall()
 
 
