@@ -66,8 +66,8 @@ def test_what_does_not_fit_is_refused_before_anything_is_done(own: "Shell") -> N
     unknown = own("users", "edit", "9", "--locale", "de")
 
     assert (twice.code, odd.code, nothing.code, unknown.code) == (1, 2, 2, 1)
-    assert "there is a user of this address already" in twice.err
-    assert "`email` is no e-mail address" in odd.err
+    assert "there is a user of the address ANN@example.org already" in twice.err
+    assert "`email` cannot be `nobody`: it is no e-mail address" in odd.err
     assert rows(own) == [("ann@example.org", "", 1)]
 
 
@@ -113,8 +113,8 @@ def test_one_mistake_and_nothing_is_imported(own: "Shell", flags: tuple[str, ...
 
     assert (one.code, two.code) == (1, 1)
     assert one.err.splitlines()[:2] == [
-        "line 3: `email` is no e-mail address",
-        "line 4: `active` is neither yes nor no",
+        "line 3: `email` cannot be `broken`: it is no e-mail address",
+        "line 4: `active` cannot be `perhaps`: it is neither yes nor no",
     ]
     assert "Nobody was added or changed: there are 2 mistakes in the list." in one.err
     assert "line 3: there is no user with the id 77" in two.err

@@ -27,6 +27,8 @@ _YES: Final = frozenset({"yes", "y", "true", "t", "1", "ja", "oui", "x"})
 _NO: Final = frozenset({"no", "n", "false", "f", "0", "nein", "non", ""})
 _BOMS: Final = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 _LONGEST_LOCALE: Final = 16
+_MOST_QUOTED: Final = 60
+"""Characters of a value that cannot be meant."""
 
 
 class Mistake(NamedTuple):
@@ -186,11 +188,16 @@ def _entry_of(line: int, said: Mapping[str, object], now: datetime) -> tuple[Ent
                 column, value = read(said[name], now)
                 changes[column] = value
             except _Unfit as fault:
-                whys.append(f"`{name}` {fault}")
+                whys.append(f"`{name}` cannot be `{_shortened(said[name])}`: it {fault}")
     key = str(said.get("id") or "").strip()
     if not key and not said.get("email"):
         whys.append("`email` is missing")
     return Entry(line, UserId(key) if key else None, changes), whys
+
+
+def _shortened(value: object) -> str:
+    text = str(value).strip()
+    return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}…"
 
 
 # ── fields ───────────────────────────────────────────────────────────────────────────────────────

@@ -71,7 +71,7 @@ class OwnUsers:
     def _add(self, tx: Transaction, *, entry: Entry) -> list[UserId]:
         plan = _planned(tx, entries=[entry])
         if not plan.new:
-            raise ListRefused(mistakes=[Mistake(entry.line, "there is a user of this address already")])
+            raise ListRefused(mistakes=[Mistake(entry.line, f"there is a user of the address {entry.email} already")])
         return self._store_new(tx, plan.new)
 
     def _apply(self, tx: Transaction, *, entries: Sequence[Entry]) -> Imported:

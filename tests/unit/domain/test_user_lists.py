@@ -93,13 +93,13 @@ def test_every_mistake_is_told_with_its_line() -> None:
         "ANN@x.org,,,\n"
     )
 
-    assert [(line, why.split(":")[0]) for line, why in mistakes(text)] == [
-        (2, "`email` is no e-mail address"),
-        (3, "`username` is no username that Mattermost takes"),
-        (4, "`email` is no e-mail address"),
-        (6, "`active` is neither yes nor no"),
+    assert [(line, ":".join(why.split(":")[:2])) for line, why in mistakes(text)] == [
+        (2, "`email` cannot be `no-address`: it is no e-mail address"),
+        (3, "`username` cannot be `Not Legal`: it is no username that Mattermost takes"),
+        (4, "`email` cannot be `multi\nline@x.org`: it is no e-mail address"),
+        (6, "`active` cannot be `perhaps`: it is neither yes nor no"),
         (8, "`email` is missing"),
-        (9, "`email_verified` is neither yes nor no nor a moment, as 2026-01-31 12"),
+        (9, "`email_verified` cannot be `soon`: it is neither yes nor no nor a moment, as 2026-01-31 12"),
         (10, "it has 5 cells, and the first line names 4"),
         (11, "`ann@x.org` stands in line 3 already"),
     ]
@@ -112,7 +112,13 @@ def test_a_column_nobody_knows_is_told_once() -> None:
 def test_lines_are_counted_through_cells_of_several_lines() -> None:
     text = 'email,last_name\nann@x.org,"two\nlines"\nbroken,x\n'
 
-    assert mistakes(text) == [(4, "`email` is no e-mail address")]
+    assert mistakes(text) == [(4, "`email` cannot be `broken`: it is no e-mail address")]
+
+
+def test_a_long_value_is_told_by_its_beginning() -> None:
+    ((_, why),) = mistakes(f"email\n{'x' * 10_000}\n")
+
+    assert why == f"`email` cannot be `{'x' * 60}…`: it is no e-mail address"
 
 
 @pytest.mark.parametrize(
@@ -122,8 +128,12 @@ def test_lines_are_counted_through_cells_of_several_lines() -> None:
         ("email,email\na@x.org,b@x.org\n", 1, "`email` stands there twice"),
         ("last_name\nLee\n", 1, "there is no column `email` by which users are known"),
         ("email\na@x.org\nA@X.org\n", 3, "`a@x.org` stands in line 2 already"),
-        ("email,active\na@x.org,perhaps\n", 2, "`active` is neither yes nor no"),
-        ("email,email_verified\na@x.org,soon\n", 2, "`email_verified` is neither yes nor no nor a moment"),
+        ("email,active\na@x.org,perhaps\n", 2, "`active` cannot be `perhaps`: it is neither yes nor no"),
+        (
+            "email,email_verified\na@x.org,soon\n",
+            2,
+            "`email_verified` cannot be `soon`: it is neither yes nor no nor a moment",
+        ),
         ("email\na@x.org,b\n", 2, "it has 2 cells, and the first line names 1"),
         ('email\n"a@x.org\n', 2, "it cannot be taken apart into cells"),
         ("", 1, "there is nobody in it"),
@@ -141,7 +151,7 @@ def test_what_cannot_be_meant(text: str, line: int, why: str) -> None:
     [
         ("{", "it is not JSON"),
         ("[1]", "it is not an object"),
-        ('{"email": ["a@x.org"]}', "`email` is not a text"),
+        ('{"email": ["a@x.org"]}', "`email` cannot be `['a@x.org']`: it is not a text"),
         ('{"mail": "a@x.org", "email": "a@x.org"}', "there is no field `mail` (did you mean `email`?)"),
         ("{}", "`email` is missing"),
     ],
