@@ -29,8 +29,8 @@ Examples:
 
 One process follows at a time; another one waits for its end, and takes over.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 some users failed or were held back (--once), 75 another process follows
-(--once).
+Exit codes: 0 done, 1 failed, 2 usage, 3 some users failed or were held back, or there are no triggers (--once),
+75 another process follows (--once).
 """
 _NOT_DONE: Final = frozenset({"failed", "skipped", "held back"})
 
@@ -93,8 +93,6 @@ def followed_lines(some: "Sequence[Followed]") -> list[str]:
 
 async def _follow(core: "Core", signals: "Interrupts", *, once: bool, json: bool) -> int:
     lines = Lines(json=json)
-    if not await core.observer.sees_changes():
-        output.note("There are no triggers on the users table: say `mmconsole migrate --triggers` first.")
     # A signal ends it after the users under way; nothing is said when there are none.
     signals.under_way = lambda: len(core.observer.under_way)
     signals.say = lambda line: output.note(line) if core.observer.under_way else None
@@ -104,7 +102,7 @@ async def _follow(core: "Core", signals: "Interrupts", *, once: bool, json: bool
         return 0
     tally = await core.observer.drain(lines, signals.stop)
     output.note(_ending(tally))
-    return SOME_FAILED if _NOT_DONE & tally.counts.keys() else 0
+    return SOME_FAILED if tally.blind or _NOT_DONE & tally.counts.keys() else 0
 
 
 def _ending(tally: "Tally") -> str:

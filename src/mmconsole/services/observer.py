@@ -90,6 +90,8 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     backlog: Backlog = field(default_factory=Backlog)
     """What is left."""
+    blind: bool = False
+    """Whether there are no triggers, so that nothing is written down any more."""
 
 
 class _Patience:
@@ -263,8 +265,10 @@ class Observer:
             now=self._now,
         )
         await following.begin()
+        shift = _Shift(lease, following, hearer, stop, tally)
         try:
-            yield _Shift(lease, following, hearer, stop, tally)
+            await self._say_if_blind(shift)
+            yield shift
         finally:
             with suppress(DatabaseError, LeaseLost):
                 await following.end()
@@ -407,8 +411,14 @@ class Observer:
         await shift.lease.write(store)
         if found:
             shift.hearer.said(f"{found:,} rows say something else than we remember, though no trigger told.")
-        if not await self.sees_changes():
+        await self._say_if_blind(shift)
+
+    async def _say_if_blind(self, shift: _Shift) -> None:
+        """Say once that there are no triggers, or no longer: SQLite loses them when a table is rebuilt."""
+        blind = not await self.sees_changes()
+        if blind and not shift.tally.blind:
             shift.hearer.said("There are no triggers on the users table; `mmconsole migrate --triggers` installs them.")
+        shift.tally.blind = blind
 
 
 def _told(found: Round) -> list[Followed]:
