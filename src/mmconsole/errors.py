@@ -142,8 +142,10 @@
     │   ├── TooSlow
     │   ├── NothingHere
     │   ├── ApiKeyUnknown
+    │   ├── ApiKeyThere
     │   └── IssuerUnreachable
     ├── CannotListen                    1
+    │   └── NoAddress                   2
     ├── GuardTripped                    4
     ├── TooManyMails                    4
     ├── Declined                        1
@@ -949,6 +951,13 @@ class ApiKeyUnknown(CallerError):
     http_status = 404
 
 
+class ApiKeyThere(CallerError):
+    """There is an API key `{name}` already, which works ({key_id}). Take another name, as `{name}-2`, or end that one
+    first with `mmconsole api-keys revoke {key_id}`."""
+
+    http_status = 409
+
+
 class IssuerUnreachable(CallerError):
     """The keys of {issuer} cannot be fetched ({why}), so its tokens cannot be checked."""
 
@@ -956,7 +965,14 @@ class IssuerUnreachable(CallerError):
 
 
 class CannotListen(MmconsoleError):
-    """Nobody can listen on {address}: {why}. Say another one with --listen, or `web.listen`."""
+    """Nobody can listen on {address}: {why}."""
+
+
+class NoAddress(CannotListen):
+    """`{address}` is no address to listen on. Say with --listen, or as `web.listen`, one that looks like
+    127.0.0.1:8075, [::1]:8075, unix:/run/x.sock or systemd."""
+
+    exit_code = 2
 
 
 class GuardTripped(MmconsoleError):

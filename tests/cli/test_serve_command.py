@@ -93,6 +93,16 @@ def test_a_key_is_shown_once(shell: "Shell", key: str) -> None:
     assert shell("api-keys", "revoke", "billing").code == 1
 
 
+@pytest.mark.usefixtures("key")
+def test_two_keys_that_work_have_two_names(shell: "Shell") -> None:
+    twice = shell("api-keys", "create", "billing", "--scope", "link")
+    shell("api-keys", "revoke", "billing")
+    anew = shell("api-keys", "create", "billing", "--scope", "link")
+
+    assert (twice.code, twice.out, anew.code) == (1, "", 0)
+    assert "There is an API key `billing` already" in twice.err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -327,7 +337,7 @@ def test_a_head_without_end_is_cut_off(shell: "Shell") -> None:
     [
         ({"public_url": "https://elsewhere.example"}, (), 2, "its host must be Mattermost's, 127.0.0.1"),
         ({"mattermost_url": "http://chat.example.org"}, (), 2, "must not travel in the clear"),
-        ({}, ("--listen", "nowhere"), 1, "it must look like"),
+        ({}, ("--listen", "nowhere"), 2, "one that looks like 127.0.0.1:8075"),
         ({}, ("--listen", "unix:/nowhere/x.sock"), 1, "No such file"),
         ({"tls_key": "/nowhere"}, (), 1, "there is no file /nowhere"),
         ({"jwt": {"algorithms": ["HS256"], "issuer": "i", "audience": "a"}}, (), 1, "32 bytes"),

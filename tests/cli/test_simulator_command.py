@@ -64,8 +64,8 @@ def test_a_port_that_is_taken(bare: "Shell") -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = bare("simulator", "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
 
-    assert done.code == 2
-    assert "cannot be listened on: Address already in use." in done.err
+    assert done.code == 1
+    assert "Address already in use; name another address with --listen." in done.err
 
 
 # ── the demo ─────────────────────────────────────────────────────────────────────────────────────

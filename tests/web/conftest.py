@@ -54,7 +54,9 @@ class Site:
         return user_id
 
     async def new_key(self, *scopes: Scope, **more: Any) -> str:
-        made = await self.core.callers.create("test", scopes or tuple(Scope), **more)
+        older = len(await self.core.callers.list())
+        name = f"test-{older + 1}" if older else "test"
+        made = await self.core.callers.create(name, scopes or tuple(Scope), **more)
         return made.text.reveal()
 
 

@@ -21,7 +21,7 @@ Examples:
   mmconsole api-keys create app --scope link --scope sync --expires-in 365d
 
 The key is shown once and stored only as a hash: put it where the application keeps its secrets. It sends the key as
-`Authorization: Bearer mmc_…`.
+`Authorization: Bearer mmc_…`. Two keys that work have two names, so that the activity log tells them apart.
 
 Scopes: link (sign-in links), sync (one user), channel (add a user to a channel), project (channels of projects).
 """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from mmconsole.cli import output
-from mmconsole.errors import UsageError
+from mmconsole.errors import CannotListen, UsageError
 
 if TYPE_CHECKING:
     from mmconsole.simulator import RateLimit, Simulator
@@ -74,7 +74,7 @@ def simulator(  # noqa: PLR0913 - one parameter per option
         run(options, host, port, lambda url, server: _announce(url, server, json=json))
     except OSError as fault:
         why = (fault.strerror or "it is taken").partition(" (")[0]
-        raise UsageError(why=f"{output.visible(listen)} cannot be listened on: {why}.") from fault
+        raise CannotListen(address=listen, why=f"{why}; name another address with --listen") from fault
 
 
 def _announce(url: str, server: "Simulator", *, json: bool) -> None:

@@ -16,7 +16,7 @@ from mmconsole.domain.activity import Activity
 from mmconsole.domain.callers import KEY_PREFIX, ApiKey, Caller, Scope, digest_of, end_user, key_id_of
 from mmconsole.domain.secrets import Secret
 from mmconsole.domain.users import UserId
-from mmconsole.errors import AmbiguousName, ApiKeyUnknown, NotAuthenticated
+from mmconsole.errors import AmbiguousName, ApiKeyThere, ApiKeyUnknown, NotAuthenticated
 from mmconsole.secrets.jwt import JwtVerifier
 from mmconsole.secrets.places import place_of
 
@@ -77,6 +77,7 @@ class Callers:
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────
 
     async def create(self, name: str, scopes: Sequence[Scope], *, expires_in: timedelta | None = None) -> NewKey:
+        """Make a key. Raises ApiKeyThere while another one of this name works."""
         now, key_id = self._now(), secrets.token_hex(4)
         text = Secret(f"{KEY_PREFIX}{key_id}_{secrets.token_urlsafe(32)}")
         key = ApiKey(key_id, name, frozenset(scopes), now, None if expires_in is None else now + expires_in)
@@ -84,6 +85,10 @@ class Callers:
         row = Activity(now, self._actor, "API key created", None, detail)
 
         def store(tx: Transaction) -> None:
+            # The log and the metrics tell callers apart by their names alone.
+            other = next((one for one in tx.callers.named(name) if one.name == name and one.works(now)), None)
+            if other is not None:
+                raise ApiKeyThere(name=name, key_id=other.id)
             tx.callers.add(key, digest_of(text.reveal()))
             tx.activity.add(row)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from mmconsole.config import WebSettings
-from mmconsole.errors import CannotListen
+from mmconsole.errors import CannotListen, NoAddress
 
 _UNIX: Final = "unix:"
 _SYSTEMD: Final = "systemd"
@@ -30,11 +30,13 @@ class Listener:
 
 @contextmanager
 def listening(settings: WebSettings) -> Iterator[Listener]:
-    """Listen where the settings say. Raises CannotListen."""
+    """Listen where the settings say. Raises CannotListen and NoAddress."""
     certificate, key = settings.tls_certificate, settings.tls_key
     for file in (certificate, key):
         if file is not None and not file.is_file():
-            raise CannotListen(address=settings.listen, why=f"there is no file {file}")
+            raise CannotListen(
+                address=settings.listen, why=f"there is no file {file}; correct `web.tls_certificate` or `web.tls_key`"
+            )
     if key is not None and certificate is None:
         raise CannotListen(address=settings.listen, why="`web.tls_key` needs `web.tls_certificate`")
     path = Path(settings.listen.removeprefix(_UNIX)) if settings.listen.startswith(_UNIX) else None
@@ -43,7 +45,8 @@ def listening(settings: WebSettings) -> Iterator[Listener]:
     except OSError as fault:
         # Python adds to some what it has just tried.
         why = (fault.strerror or str(fault)).partition(" (while attempting")[0]
-        raise CannotListen(address=settings.listen, why=why) from fault
+        cure = "name another address with --listen, or as `web.listen`"
+        raise CannotListen(address=settings.listen, why=f"{why}; {cure}") from fault
     try:
         yield Listener(opened, _address(opened, encrypted=certificate is not None), certificate, key)
     finally:
@@ -74,9 +77,7 @@ def _open_socket(listen: str) -> socket.socket:
     host, _, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not port.isdecimal() or int(port) > _LARGEST_PORT or not host:
-        raise CannotListen(
-            address=listen, why="it must look like 127.0.0.1:8075, [::1]:8075, unix:/run/x.sock or systemd"
-        )
+        raise NoAddress(address=listen)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
     _spare_acknowledgements(opened)

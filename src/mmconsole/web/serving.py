@@ -122,5 +122,6 @@ def _config(app: Any, listener: Listener) -> uvicorn.Config:  # noqa: ANN401 - u
         config.load()
     except OSError as fault:
         # A certificate that cannot be read, or does not fit its key.
-        raise CannotListen(address=listener.address, why=fault.strerror or "the certificate cannot be used") from fault
+        why = f"{fault.strerror or 'it cannot be used'}; correct `web.tls_certificate` and `web.tls_key`"
+        raise CannotListen(address=listener.address, why=why) from fault
     return config
