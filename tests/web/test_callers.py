@@ -6,6 +6,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from socketserver import BaseRequestHandler, TCPServer
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -356,6 +357,23 @@ def test_keys_are_taken_from_nowhere_but_the_address_in_the_settings() -> None:
         threading.Thread(target=issuer.handle_request).start()
         with pytest.raises(OSError, match="302"):
             fetch_key_set(f"http://127.0.0.1:{issuer.server_port}/keys")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nff\r\n{"],
+    ids=["garbled", "cut"],
+)
+def test_an_issuer_that_answers_nonsense_is_as_good_as_away(answer: bytes) -> None:
+    class Nonsense(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(4_096)
+            self.request.sendall(answer)
+
+    with TCPServer(("127.0.0.1", 0), Nonsense) as issuer:
+        threading.Thread(target=issuer.handle_request).start()
+        with pytest.raises(OSError, match=r"BadStatusLine|IncompleteRead"):
+            fetch_key_set(f"http://127.0.0.1:{issuer.server_address[1]}/keys")
 
 
 def test_a_public_key_is_no_shared_secret() -> None:

@@ -4,6 +4,7 @@ Issuer, audience and the algorithms are settings and never taken from a token. K
 a minute, and an issuer that is away is survived with the keys that were fetched before.
 """
 
+import http.client
 import json
 import time
 import urllib.error
@@ -33,8 +34,12 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 def fetch_key_set(url: str) -> Any:  # noqa: ANN401 - JSON is anything
     """The key set at an https address. Raises OSError and ValueError."""
     opener = urllib.request.build_opener(_NoRedirects)
-    with opener.open(url, timeout=5) as answer:
-        return json.loads(answer.read(_LARGEST_SET))
+    try:
+        with opener.open(url, timeout=5) as answer:
+            return json.loads(answer.read(_LARGEST_SET))
+    except http.client.HTTPException as fault:
+        # An answer that is none, or was cut off, is no OSError to urllib.
+        raise ConnectionError(type(fault).__name__) from fault
 
 
 class JwtVerifier:
