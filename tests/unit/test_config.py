@@ -351,6 +351,8 @@ def test_a_value_that_cannot_be_is_answered_with_its_line(
         ("mattermost: {timeout: soon}", "must be a number"),
         ("web: {listen: 8075}", "must be a text"),
         ("sync: {teams: 5}", "must be a list"),
+        ("web: {link_life: 5m}", "less than or equal to 2m"),
+        ("tokens: {lifetime: 1h}", "greater than or equal to 1d"),
     ],
 )
 def test_why_a_value_cannot_be_is_said_in_our_words(load: Load, text: str, why: str) -> None:

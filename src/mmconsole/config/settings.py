@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -28,6 +28,7 @@ from mmconsole.config.values import (
 from mmconsole.domain.env_text import values_of
 from mmconsole.domain.health import AsOf
 from mmconsole.domain.hosts import is_loopback
+from mmconsole.domain.spans import span_text
 from mmconsole.errors import InvalidSetting, MissingSetting, NoPassword, SettingsError
 
 _NOT_TO_SHOW: Final = re.compile(r"://\S*@|[A-Za-z0-9+/=_-]{20,}")
@@ -109,6 +110,7 @@ class Settings:
         return EMBEDDED_PROJECTS if self.values.database.embedded else self.values.database.projects
 
 
+_PYTHONS_SPAN: Final = re.compile(r"datetime\.timedelta\((?:(\w+)=)?(\d+)\)")
 _MUST_BE: Final = {
     "bool": "it must be true or false",
     "int": "it must be a whole number",
@@ -170,6 +172,7 @@ def _first_mistake(fault: ValidationError, given: Mapping[str, Given]) -> Settin
     where = one.origin if one else "settings"
     shown = "this" if one is None or _NOT_TO_SHOW.search(str(one.value)) else f"`{str(one.value)[:60]}`"
     why = _MUST_BE.get(mistake["type"].partition("_")[0]) or mistake["msg"].removeprefix("Value error, ")
+    why = _PYTHONS_SPAN.sub(lambda found: span_text(timedelta(**{found[1] or "days": int(found[2])})), why)
     return InvalidSetting(where=where, key=key, value=shown, why=why[:1].lower() + why[1:])
 
 
