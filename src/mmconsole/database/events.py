@@ -100,6 +100,11 @@ class EventRepository:
         counts = {int(state): int(count) for state, count in rows}
         return Backlog(counts.get(0, 0), counts.get(1, 0), counts.get(2, 0))
 
+    def oldest(self) -> datetime | None:
+        """Since when the one waits that has waited longest; what was set aside does not count."""
+        row = self._connection.row(f"SELECT MIN(at) FROM {_TABLE} WHERE aside_at IS NULL")
+        return moment_or_none(row[0]) if row else None
+
     def waiting(self, after_id: int, limit: int) -> list[UserEvent]:
         """The next events in the order of their numbers: those set aside, and those that were tried in vain."""
         rows = self._connection.rows(

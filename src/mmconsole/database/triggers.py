@@ -30,10 +30,13 @@ _NAMES: Final = {
 class TriggerStatus:
     """Whether the changes of one table are written down."""
 
+    subject: Subject
     table: str
     installed: bool
     current: bool
     """False when the settings name other columns by now than when they were installed."""
+    outdated: bool
+    """Whether that is so, as far as is remembered: also where this account cannot see them."""
 
 
 class TriggerRepository:
@@ -97,7 +100,9 @@ def _status(one: Spelling, connection: Connection) -> TriggerStatus:
     table = one.followed.table
     installed = _names_on(connection, table) >= set(one.names)
     digest = MetaRepository(connection).get(_META + one.followed.subject.value)
-    return TriggerStatus(table, installed, current=installed and digest == one.digest)
+    same = digest == one.digest
+    outdated = digest is not None and not same
+    return TriggerStatus(one.followed.subject, table, installed, current=installed and same, outdated=outdated)
 
 
 def _names_on(connection: Connection, qualified: str) -> set[str]:

@@ -146,6 +146,28 @@ async def _wanted_triggers(world: World) -> None:
     world.set(observer__enabled=True)
 
 
+async def _projects_without_triggers(world: World) -> None:
+    install_triggers(world.load())
+    world.sql("CREATE TABLE projects (id INTEGER PRIMARY KEY, name TEXT, archived_at TEXT)")
+    world.set(database__projects__table="projects")
+
+
+def _change(world: World, *, aside_at: int | None) -> None:
+    world.sql(
+        "INSERT INTO mmconsole_user_events (at, subject, subject_id, kind, attempts, due_at, aside_at)"
+        " VALUES (1, 'user', '1', 'update', 0, 0, ?)",
+        aside_at,
+    )
+
+
+async def _change_set_aside(world: World) -> None:
+    _change(world, aside_at=1)
+
+
+async def _changes_that_nobody_follows(world: World) -> None:
+    _change(world, aside_at=None)
+
+
 async def _dead_job(world: World) -> None:
     world.sql("UPDATE mmconsole_jobs SET state = 'running'")
 
@@ -187,6 +209,9 @@ BROKEN: list[tuple[Callable[[World], Awaitable[None]], tuple[str, str], str]] = 
     (_other_keys, ("database", "keys open it"), "seal init"),
     (_other_server, ("database", "same server"), "mattermost.url"),
     (_wanted_triggers, ("database", "triggers"), "migrate --triggers"),
+    (_projects_without_triggers, ("database", "triggers"), "migrate --triggers"),
+    (_change_set_aside, ("database", "changes"), "watch --retry"),
+    (_changes_that_nobody_follows, ("database", "changes"), "mmconsole watch"),
     (_dead_job, ("database", "jobs"), "jobs resume"),
     (_old_note, ("database", "notes"), "tokens recover"),
     (_due_revocation, ("database", "revocations"), "tokens recover"),
@@ -243,11 +268,17 @@ async def _more_users_than_room(world: World) -> None:
     _cap(world, world.server.state.active_people + 1)
 
 
+async def _column_named_after_the_triggers(world: World) -> None:
+    install_triggers(world.load())
+    world.set(database__users__locale="password")
+
+
 ADVICE: list[tuple[Callable[[World], Awaitable[None]], tuple[str, str]]] = [
     (_bot, ("server", "bot")),
     (_mails, ("server", "e-mails")),
     (_rate, ("server", "rate limit")),
     (_lifetime, ("server", "token lifetime")),
+    (_column_named_after_the_triggers, ("database", "triggers")),
     (_plain, ("database", "plain tokens")),
     (_foreign, ("tokens", "foreign")),
     (_new_user, ("tokens", "users")),

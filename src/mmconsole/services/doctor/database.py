@@ -1,10 +1,11 @@
 """The doctor's look at the database: the application's tables, ours, and what is stored in them."""
 
+import asyncio
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
-from mmconsole.database import Database, Subject
+from mmconsole.database import Database, Subject, trigger_status
 from mmconsole.domain.findings import Sheet
 from mmconsole.errors import (
     ColumnMissing,
@@ -26,7 +27,7 @@ from mmconsole.services.tokens.revocation import REVOKE
 
 NAMES: Final = (
     *("database", "prepared", "rights", "columns", "width", "stored form", "keys open it", "plain tokens"),
-    *("triggers", "jobs", "notes", "revocations", "same server"),
+    *("triggers", "changes", "jobs", "notes", "revocations", "same server"),
 )
 _JOBS: Final = 200
 _NAMED: Final = 3
@@ -45,6 +46,7 @@ async def look(examination: Examination, sheet: Sheet) -> None:
     await _look_at_column(examination, database, sheet)
     await _look_at_plain(database, sheet)
     await _look_at_triggers(examination, database, sheet)
+    await _look_at_changes(examination, database, sheet)
     await _look_at_jobs(database, sheet)
     await _look_at_notes(examination, database, sheet)
     await _look_at_binding(examination, database, sheet)
@@ -122,12 +124,44 @@ async def _look_at_plain(database: Database, sheet: Sheet) -> None:
 
 
 async def _look_at_triggers(examination: Examination, database: Database, sheet: Sheet) -> None:
-    if await database.read(lambda db: db.triggers.installed(Subject.USER)):
-        sheet.yes("triggers", "They are installed: `serve` and `watch` follow what the application changes.")
+    there = await database.read(lambda db: {one for one in Subject if db.triggers.installed(one)})
+    if Subject.USER in there:
+        await _look_at_each_table(examination, there, sheet)
         return
     wanted = examination.settings.values.observer.enabled is True
     cure = "`mmconsole migrate --triggers`; or let cron run `mmconsole sync --all`."
     sheet.no("triggers", "There are none: only a sync sees what the application changed.", cure, advice=not wanted)
+
+
+async def _look_at_each_table(examination: Examination, there: set[Subject], sheet: Sheet) -> None:
+    """A table or column that was named after they were installed is not followed by them."""
+    settings, cure = examination.settings, "`mmconsole migrate --triggers`."
+    tables = await asyncio.to_thread(trigger_status, settings)
+    without = [one.table for one in tables if one.subject not in there]
+    # Of the table behind a view, which columns there are depends on who looks.
+    outdated = [one.table for one in tables if one.outdated and settings.users_table.base is None]
+    if without:
+        sheet.no("triggers", f"There are none on `{without[0]}`: nobody sees what changes there.", cure)
+    elif outdated:
+        why = f"Those on `{outdated[0]}` were made for other settings, and see no change of what is named since."
+        sheet.no("triggers", why, cure, advice=True)
+    else:
+        sheet.yes("triggers", "They are installed: `serve` and `watch` follow what the application changes.")
+
+
+async def _look_at_changes(examination: Examination, database: Database, sheet: Sheet) -> None:
+    """Whether what the triggers wrote down is followed."""
+    now = examination.now()
+    backlog, oldest = await database.read(lambda db: (db.events.backlog(now=now), db.events.oldest()))
+    if backlog.aside:
+        why = f"{backlog.aside:,} users or projects whose change failed were set aside."
+        sheet.no("changes", why, "`mmconsole watch --list` says why, `mmconsole watch --retry` tries them again.")
+    elif oldest is not None and now - oldest > _OLD:
+        why = f"Changes of {backlog.waiting:,} users or projects wait, the first since {oldest:%Y-%m-%d %H:%M} UTC."
+        cure = "Let `mmconsole serve` or `mmconsole watch` run; or `mmconsole migrate --no-triggers`."
+        sheet.no("changes", why, cure)
+    else:
+        sheet.yes("changes", "No change waits for long to be followed.")
 
 
 async def _look_at_jobs(database: Database, sheet: Sheet) -> None:
