@@ -115,9 +115,11 @@ def revoke(
 def _print(keys: "list[ApiKey]") -> None:
     from mmconsole.cli.table import Table  # noqa: PLC0415 - help needs no table
 
-    table = Table("id", "name…", "scopes…", "ends", "last used", "revoked")
+    spare = ("SCOPES", "LAST USED", "ENDS")
+    table = Table("ID", "NAME…", "SCOPES…", "ENDS", "LAST USED", "REVOKED", spare=spare)
+    shown = output.day if table.fits else output.moment
     for key in keys:
-        moments = (output.moment(at) for at in (key.expires_at, key.last_used_at, key.revoked_at))
+        moments = (shown(at) for at in (key.expires_at, key.last_used_at, key.revoked_at))
         table.add(key.id, output.visible(key.name), " ".join(sorted(key.scopes)), *moments)
     table.end()
     if not keys:

@@ -308,7 +308,7 @@ async def _list(core: "Core", team: str | None, *, archived: bool, json: bool) -
     from mmconsole.cli.channel_summary import document_of  # noqa: PLC0415 - help needs no services
     from mmconsole.cli.table import Table  # noqa: PLC0415
 
-    table = None if json else Table("CHANNEL…", "TYPE", "NAME…", "ID")
+    table = None if json else Table("CHANNEL…", "TYPE", "NAME…", "ID", spare=("ID", "NAME"))
     with output.reader():
         async for channel in core.channels.list(team=team, archived=archived):
             if table is None:

@@ -54,7 +54,7 @@ def show(
         return
     from mmconsole.cli.table import Table  # noqa: PLC0415
 
-    table = Table("SETTING", "VALUE…", "FROM…")
+    table = Table("SETTING", "VALUE…", "FROM…", spare=("FROM",))
     with output.reader():
         for key, value in _values(settings).items():
             table.add(key, output.visible(_written(value)), output.visible(settings.origins[key]))
@@ -88,7 +88,7 @@ def _show_fittings(settings: "Settings", found: "Fittings | None") -> None:
     if found is not None:
         from mmconsole.cli.table import Table  # noqa: PLC0415
 
-        table = Table("SETTING", "COLUMN…", "FITS", "TYPE…")
+        table = Table("SETTING", "COLUMN…", "FITS", "TYPE…", spare=("TYPE",))
         for one in found.columns:
             table.add(one.key, output.visible(one.place), one.fit.value, output.visible(one.found))
         table.end()

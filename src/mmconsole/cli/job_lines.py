@@ -30,7 +30,18 @@ def print_jobs(jobs: Sequence[KnownJob], *, json: bool) -> None:
         for known in jobs:
             output.write_json(document_of(known))
         return
-    table = Table("JOB", "STATE", "DONE", "FAILED", "LEFT", "BEGUN", "WHAT…", "BY…", glyphs=1)
+    table = Table(
+        "JOB",
+        "STATE",
+        "DONE",
+        "FAILED",
+        "LEFT",
+        "BEGUN",
+        "WHAT…",
+        "BY…",
+        glyphs=1,
+        spare=("BY", "BEGUN", "LEFT", "DONE"),
+    )
     for known in jobs:
         job, counts = known.job, known.job.counts
         numbers = (counts.done + counts.skipped, counts.failed, counts.planned + counts.running)

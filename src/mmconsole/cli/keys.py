@@ -44,7 +44,7 @@ def _print(keymap: "Keymap", *, json: bool) -> None:
     from mmconsole.tui.keymaps import shown_key  # noqa: PLC0415
 
     with output.reader():
-        table = None if json else Table("PANE", "KEY", "NAME", "DOES…", glyphs=None)
+        table = None if json else Table("PANE", "KEY", "NAME", "DOES…", spare=("NAME", "PANE"))
         for action in ACTIONS:
             panes, pressed = ", ".join(action.panes), keymap.of(action)
             if table is None:

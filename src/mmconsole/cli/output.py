@@ -105,6 +105,11 @@ def moment(at: datetime | None) -> str:
     return "" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
+def day(at: datetime | None) -> str:
+    """The same, where there is no room for the time."""
+    return "" if at is None else f"{at.astimezone():%Y-%m-%d}"
+
+
 def amount(number: int, one: str, many: str = "") -> str:
     """`1 user`, `1,204 users`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

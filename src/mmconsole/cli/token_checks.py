@@ -109,7 +109,8 @@ async def _list(core: "Core", wanted: "Filter", *, limit: int | None, json: bool
     from mmconsole.cli.table import Table  # noqa: PLC0415 - help needs no tables
     from mmconsole.domain.filters import Order  # noqa: PLC0415
 
-    table = None if json else Table("USER…", "STATUS", "TOKEN…", "MADE", "ENDS", "CHECKED", "WHY…", glyphs=1)
+    columns = ("USER…", "STATUS", "TOKEN…", "MADE", "ENDS", "CHECKED", "WHY…")
+    table = None if json else Table(*columns, glyphs=1, spare=("MADE", "CHECKED", "ENDS", "TOKEN"))
     teams = await core.checks.teams_of(wanted)
     ids = (await core.overview.ids(wanted, order=Order(), teams=teams))[:limit]
     with output.reader():
@@ -127,7 +128,7 @@ def _cells(listed: "ListedUser", *, whole: bool) -> tuple[str, ...]:
     """The cells of a line; `whole` is for lines that no terminal has to hold."""
     from mmconsole.domain.health import STATUSES  # noqa: PLC0415
 
-    record, moment = listed.record, _exactly if whole else _day
+    record, moment = listed.record, _exactly if whole else output.day
     return (
         output.visible(listed.user.id),
         STATUSES[listed.status],
@@ -153,11 +154,6 @@ def _document(listed: "ListedUser") -> dict[str, Any]:
         "checked_at": record.checked_at,
         "withheld": record.withheld,
     }
-
-
-def _day(at: "datetime | None") -> str:
-    """In the reader's own time zone."""
-    return "" if at is None else f"{at.astimezone():%Y-%m-%d}"
 
 
 def _exactly(at: "datetime | None") -> str:

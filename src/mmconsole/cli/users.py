@@ -99,7 +99,7 @@ def _of_status(name: str | None) -> list[str]:
 async def _list(core: "Core", wanted: "Filter", *, json: bool) -> None:
     from mmconsole.cli.table import Table  # noqa: PLC0415
 
-    table = None if json else Table(*COLUMNS, glyphs=1)
+    table = None if json else Table(*COLUMNS, glyphs=1, spare=("TOKEN OR REASON",))
     with output.reader():
         async for known in core.overview.all(wanted):
             if table is None:

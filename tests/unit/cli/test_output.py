@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from mmconsole.cli import output
-from mmconsole.cli.table import fitted
+from mmconsole.cli.table import Table, fitted
 
 ANY_TEXT = st.text(st.characters(codec=None))
 
@@ -28,6 +28,31 @@ def test_a_cell_is_exactly_as_wide_as_its_column(text: str, room: int) -> None:
     cell = fitted(text, room)
 
     assert cell_len(cell) == room
+
+
+@pytest.mark.parametrize("width", [12, 40, 60, 80, 120])
+@pytest.mark.parametrize("key", ["17", "5f0c7a8e-2b1d-4c55-9d5f-6f0f3a1c2b4d"])
+def test_no_row_of_a_table_is_wider_than_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int, key: str
+) -> None:
+    monkeypatch.setattr(output, "is_terminal", lambda _: True)
+    monkeypatch.setattr(output, "width", lambda: width)
+    monkeypatch.setenv("NO_COLOR", "1")
+    table = Table("ID", "STATUS", "E-MAIL…", "MADE", "WHY…", glyphs=1, spare=("MADE", "WHY"))
+
+    table.add(key, "x withheld", "ann.a-long-address@example.org", "2026-11-29", "王 revoked it")
+    table.end()
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert max(map(cell_len, lines)) <= width
+    assert ("MADE" in lines[0], "WHY" in lines[0]) == {
+        12: (False, False),
+        40: (False, False),
+        60: (key == "17", key == "17"),
+        80: (key == "17", True),
+        120: (True, True),
+    }[width]
 
 
 @pytest.mark.parametrize(
