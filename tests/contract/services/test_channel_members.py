@@ -395,11 +395,12 @@ def intents(world: World) -> list[Any]:
 
 async def test_the_note_stands_before_the_call_and_is_gone_after_it(world: World, core: Core) -> None:
     ann = await ann_of(world)
-    world.server.faults.add(Fault("hang", *ADD, seconds=0.2))
+    held = world.server.faults.add(Fault("hold_answer", *ADD))
 
     adding = asyncio.create_task(core.channels.add_user("project", ann))
     await world.until(lambda: is_in(world, "ann@x.test"))
     during = intents(world)
+    held.let_go()
     await adding
 
     assert during == [(ann, "member")]

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from mmconsole.database import Subject, install_triggers
+from mmconsole.database import LeaseHeld, Subject, install_triggers
 from mmconsole.errors import Busy, MattermostError
+from mmconsole.services import leases
 from mmconsole.services.following import LEASE
 from mmconsole.services.leases import hold
 from mmconsole.services.observer import HELD_BACK, Followed
@@ -187,10 +188,11 @@ async def test_a_thousand_rows_are_looked_at_together(followed: World) -> None:
 
 async def test_a_change_that_comes_while_its_user_is_worked_on_is_not_lost(followed: World) -> None:
     user = followed.add("ann@example.org")
-    followed.server.faults.add(Fault("delay", *CREATE_TOKEN, seconds=0.3, times=1))
+    held = followed.server.faults.add(Fault("hold", *CREATE_TOKEN))
     async with followed.core() as core, Watching(core):
-        await until(lambda: followed.server.people)
+        await until(lambda: held.holding)
         followed.rename(user, "Later", "Lee")
+        held.let_go()
         await until(lambda: followed.server.account("ann@example.org").first_name == "Later")
         await until(lambda: not events(followed))
 
@@ -397,10 +399,11 @@ async def test_a_second_one_takes_over_when_the_first_has_ended(
 
 async def test_who_lost_the_lease_takes_out_no_event(followed: World) -> None:
     user = followed.add("ann@example.org")
-    followed.server.faults.add(Fault("delay", *CREATE_TOKEN, seconds=0.5, times=1))
+    held = followed.server.faults.add(Fault("hold", *CREATE_TOKEN))
     async with followed.core() as core, Watching(core):
-        await until(lambda: followed.server.people)
+        await until(lambda: held.holding)
         followed.sql("UPDATE mmconsole_leases SET fence = fence + 1, holder = 'somebody', expires_at = 0")
+        held.let_go()
         await until(lambda: followed.sql("SELECT 1 FROM mmconsole_leases WHERE name = 'observer' AND fence > 2"))
         await until(lambda: not events(followed))
 
@@ -410,13 +413,27 @@ async def test_who_lost_the_lease_takes_out_no_event(followed: World) -> None:
     followed.assert_in_step(user)
 
 
-async def test_a_sync_waits_for_the_turn_of_an_observer(followed: World) -> None:
-    ids = [followed.add(f"user{n}@example.org") for n in range(20)]
-    followed.server.faults.add(Fault("delay", *CREATE_TOKEN, seconds=0.05, times=None))
-    async with followed.core() as core, Watching(core):
-        await until(lambda: followed.server.people)
-        summary = await followed.sync()
+async def test_a_sync_waits_for_the_turn_of_an_observer(followed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[object] = []
 
+    def take(*arguments: Any, **named: Any) -> Any:
+        answers.append(taken(*arguments, **named))
+        return answers[-1]
+
+    taken = leases._taken
+    monkeypatch.setattr(leases, "_taken", take)
+    monkeypatch.setattr(leases, "_FOR_OBSERVERS", 600.0)
+    ids = [followed.add(f"user{n}@example.org") for n in range(20)]
+    held = followed.server.faults.add(Fault("hold", *CREATE_TOKEN, times=None))
+    async with followed.core() as core, Watching(core):
+        await until(lambda: held.holding)
+        answers.clear()
+        syncing = asyncio.create_task(followed.sync())
+        await until(lambda: answers)
+        held.let_go()
+        summary = await syncing
+
+    assert isinstance(answers[0], LeaseHeld)
     assert summary.users == 20
     followed.assert_in_step(*ids)
 
@@ -424,13 +441,16 @@ async def test_a_sync_waits_for_the_turn_of_an_observer(followed: World) -> None
 async def test_an_operator_can_stop_its_job(followed: World) -> None:
     for n in range(30):
         followed.add(f"user{n}@example.org")
+    held = followed.server.faults.add(Fault("hold", *CREATE_TOKEN))
+    # It looks twice a second what it shall do.
     followed.server.faults.add(Fault("delay", *CREATE_TOKEN, seconds=0.2, times=None))
     followed.set(mattermost__max_concurrency=1)
     async with followed.core() as core, Watching(core) as watching:
-        await until(lambda: followed.server.people)
+        await until(lambda: held.holding)
         (job,) = [known.job.id for known in await core.jobs.latest(limit=5)]
         assert (await core.jobs.show(job)).alive
         await core.jobs.stop(job)
+        held.let_go()
         await until(lambda: watching.heard.all)
 
     assert HELD_BACK in watching.heard.outcomes.values()
@@ -519,14 +539,14 @@ async def test_the_guard_holds_back_the_archiving_of_a_project(world: World) -> 
 async def test_a_round_that_was_broken_off_is_planned_anew(followed: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mmconsole.services.observer._AWAY_FIRST", 0.01)
     ids = [followed.add(f"user{n}@example.org") for n in range(30)]
-    followed.server.faults.add(Fault("delay", *CREATE_TOKEN, seconds=0.05, times=None))
+    held = followed.server.faults.add(Fault("hold", *CREATE_TOKEN, after=3, times=None))
     async with followed.core() as core, Watching(core):
-        await until(lambda: len(followed.server.people) > 3)
+        await until(lambda: held.holding)
         await followed.stop()
-        await asyncio.sleep(0)
         followed.server.faults.clear()
         await followed.start()
-        await until(lambda: not events(followed))
+        # Who was under way is tried again later.
+        await until(lambda: due_now(followed) or not events(followed))
 
     for user in ids:
         assert followed.token(user).is_active

@@ -293,16 +293,17 @@ async def test_plain_storage_works_like_the_laravel_version(any_world: World) ->
 # ── rules are checked again right before each step ───────────────────────────────────────────────
 
 
-async def become_administrator(world: World) -> None:
-    await world.until(lambda: world.server.people and world.server.joined(world.server.account("ann@x.test")))
+async def become_administrator(world: World, held: Fault) -> None:
+    await world.until(lambda: held.holding)
     world.server.change(world.server.account("ann@x.test"), roles="system_user system_admin")
+    held.let_go()
 
 
 async def test_account_that_becomes_an_administrators_between_look_and_step_gets_no_token(world: World) -> None:
     world.add("ann@x.test")
-    world.server.faults.add(Fault("delay", "POST", "/users/{id}/tokens", seconds=0.2))
+    held = world.server.faults.add(Fault("hold", "POST", "/users/{id}/tokens"))
 
-    _, summary = await asyncio.gather(become_administrator(world), world.sync())
+    _, summary = await asyncio.gather(become_administrator(world, held), world.sync())
 
     assert summary.counts == {"conflict": 1}
     assert "administrator" in summary.listed[0].note

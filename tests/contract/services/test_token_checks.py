@@ -351,11 +351,12 @@ async def test_a_refused_secret_without_a_known_id_may_be_that_of_a_disabled_tok
 
 async def test_an_id_is_not_kept_when_the_column_changed_meanwhile(world: World, adopted: str) -> None:
     before = world.record(adopted)
-    world.server.faults.add(Fault("hang", "GET", "/users/{id}/sessions", seconds=0.2))
+    held = world.server.faults.add(Fault("hold_answer", "GET", "/users/{id}/sessions"))
 
     checking = asyncio.create_task(check(world))
-    await world.until(lambda: world.server.calls["GET /users/{id}/sessions"])
+    await world.until(lambda: held.holding)
     world.edit(adopted, mattermost_token="b" * 26)
+    held.let_go()
     summary = await checking
 
     assert summary.changed == 0
@@ -545,12 +546,13 @@ async def test_one_user_at_whom_the_server_fails_holds_up_nobody(world: World, m
 async def test_a_token_that_is_replaced_meanwhile_keeps_what_the_sync_wrote(world: World, *, deep: bool) -> None:
     ann, *_ = await synced(world)
     _revoke(world, ann)
-    world.server.faults.add(Fault("hang", "GET", "/users/tokens/{token_id}", seconds=0.5))
+    held = world.server.faults.add(Fault("hold_answer", "GET", "/users/tokens/{token_id}"))
 
     checking = asyncio.create_task(check(world, deep=deep))
-    await world.until(lambda: world.server.calls["GET /users/tokens/{token_id}"])
+    await world.until(lambda: held.holding)
     await world.sync(ann)
     new = world.record(ann)
+    held.let_go()
     summary = await checking
 
     assert summary.changed == 0
@@ -615,12 +617,12 @@ async def test_a_stop_ends_a_check_and_what_was_found_is_kept(world: World, monk
     for user in ids:
         _revoke(world, user)
     stop = asyncio.Event()
-    world.server.faults.add(Fault("hang", "GET", "/users/{id}/teams", seconds=0.1))
-    calls = world.server.calls["GET /users/tokens/{token_id}"]
+    held = world.server.faults.add(Fault("hold", "GET", "/users/tokens/{token_id}", after=2, times=None))
 
     checking = asyncio.create_task(check(world, deep=True, stop=stop))
-    await world.until(lambda: world.server.calls["GET /users/tokens/{token_id}"] > calls)
+    await world.until(lambda: held.holding)
     stop.set()
+    held.let_go()
     summary = await checking
 
     assert 0 < summary.users < 6

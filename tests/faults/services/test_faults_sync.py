@@ -501,10 +501,11 @@ async def test_row_deleted_while_its_account_is_made_ends_nothing_and_leaves_no_
     world.set(mattermost__max_concurrency=1)
 
     async def delete_row() -> None:
-        await world.until(lambda: world.server.marked)
+        await world.until(lambda: held.holding)
         world.delete(gone)
+        held.let_go()
 
-    world.server.faults.add(Fault("delay", *MY_TEAMS, seconds=0.2))
+    held = world.server.faults.add(Fault("hold", *MY_TEAMS))
     _, summary = await asyncio.gather(delete_row(), world.sync())
 
     assert summary.fault is None
