@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from mmconsole.config import JwtSettings
 from mmconsole.domain.callers import Scope
 from mmconsole.domain.secrets import Secret
-from mmconsole.errors import IssuerUnreachable, NotAuthenticated, SecretError
+from mmconsole.errors import DatabaseError, IssuerUnreachable, NotAuthenticated, SecretError
 from mmconsole.secrets.jwt import JwtVerifier, fetch_key_set
 
 if TYPE_CHECKING:
@@ -147,6 +147,15 @@ async def test_a_sanctum_token_gets_its_own_user_a_link(open_site: "OpenSite") -
 
     assert own.json()["token"] == named.json()["token"] == site.world.secret(ann)
     assert [another.status_code, sync.status_code] == [403, 403]
+
+
+async def test_a_service_that_cannot_read_the_sanctum_tokens_does_not_start(open_site: "OpenSite") -> None:
+    site = await open_site(sanctum__enabled=True)
+
+    with pytest.raises(DatabaseError, match="personal_access_tokens"):
+        await site.core.gateway.callers.check_settings()
+    site.world.sql(SANCTUM)
+    await site.core.gateway.callers.check_settings()
 
 
 async def test_a_sanctum_token_of_endless_digits_is_none(open_site: "OpenSite") -> None:

@@ -18,6 +18,8 @@ OUR_TABLES: Final = (
 )
 NUMBERED: Final = ("jobs", "activity", "user_events")
 """Tables whose rows PostgreSQL numbers by a sequence, which has rights of its own."""
+SANCTUM_COLUMNS: Final = ("id", "token", "tokenable_type", "tokenable_id", "abilities", "created_at", "expires_at")
+"""What is read of the application's Sanctum tokens."""
 _CHANGE: Final = "SELECT, INSERT, UPDATE, DELETE"
 
 
@@ -69,8 +71,7 @@ class _PostgreSQL:
             yield self._grant(self._on("SELECT", projects.columns.values()), self._theirs(projects.table))
         sanctum = self._settings.values.web.sanctum
         if sanctum.enabled:
-            columns = ["id", "token", "tokenable_type", "tokenable_id", "abilities", "created_at", "expires_at"]
-            yield self._grant(self._on("SELECT", columns), self._theirs(sanctum.table))
+            yield self._grant(self._on("SELECT", SANCTUM_COLUMNS), self._theirs(sanctum.table))
 
     def _on(self, right: str, columns: Iterable[str | None]) -> str:
         names = ", ".join(self._quoted(name) for name in dict.fromkeys(columns) if name)
@@ -79,13 +80,16 @@ class _PostgreSQL:
     # ── what the servers spell differently ───────────────────────────────────────────────────────
 
     def _entry(self) -> Iterator[str]:
-        yield f"GRANT CONNECT ON DATABASE {self._quoted(self._url.database or '')} TO {self._who};"
+        # The schema of the workers' queue is made by the first one that comes.
+        rights = "CONNECT, CREATE" if self._settings.values.workers.share else "CONNECT"
+        yield f"GRANT {rights} ON DATABASE {self._quoted(self._url.database or '')} TO {self._who};"
         for schema in self._schemas():
             yield f"GRANT USAGE ON SCHEMA {schema} TO {self._who};"
 
     def _schemas(self) -> list[str]:
-        tables = (self._settings.users_table.table, self._settings.projects_table.table or "")
-        named = [table.rpartition(".")[0] for table in tables if "." in table]
+        users, sanctum = self._settings.users_table, self._settings.values.web.sanctum
+        tables = (users.table, users.base, self._settings.projects_table.table, sanctum.enabled and sanctum.table)
+        named = [table.rpartition(".")[0] for table in tables if table and "." in table]
         return [self._quoted(one) for one in dict.fromkeys(["public", *named])]
 
     def _numbers(self) -> Iterator[str]:

@@ -11,7 +11,7 @@ from mmconsole.database.columns import read_columns
 from mmconsole.database.connection import Connection
 from mmconsole.database.door import looked_at
 from mmconsole.database.faults import translated
-from mmconsole.database.grants import NUMBERED, OUR_TABLES
+from mmconsole.database.grants import NUMBERED, OUR_TABLES, SANCTUM_COLUMNS
 from mmconsole.database.layout import OUR_FIELDS
 from mmconsole.database.migrations import VERSION_TABLE
 from mmconsole.errors import RightMissing
@@ -58,6 +58,9 @@ def _application(connection: Connection, settings: Settings) -> Iterator[tuple[s
     if projects.table:
         columns = map(quote, filter(None, projects.columns.values()))
         yield f"SELECT on {projects.table}", _read(quote(projects.table), columns)
+    sanctum = settings.values.web.sanctum
+    if sanctum.enabled:
+        yield f"SELECT on {sanctum.table}", _read(quote(sanctum.table), map(quote, SANCTUM_COLUMNS))
 
 
 def _ours(connection: Connection) -> Iterator[tuple[str, str]]:

@@ -28,6 +28,8 @@ _A_JWT: Final = 2
 """Dots in one."""
 _ABILITIES: Final = frozenset({"*", "mattermost"})
 _LARGEST_ID: Final = 2**63
+_NOBODYS: Final = 0
+"""An id that no token has."""
 _DIGITS: Final = 19
 """In the largest id. Python itself turns no text of thousands of them into a number."""
 
@@ -119,10 +121,13 @@ class Callers:
     # ── callers ──────────────────────────────────────────────────────────────────────────────────
 
     async def check_settings(self) -> None:
-        """Look whether everybody who is to be accepted can be. Raises SecretError."""
+        """Look whether everybody who is to be accepted can be. Raises SecretError, DatabaseError."""
         await asyncio.to_thread(self._jwt.check_settings)
         if self._settings.proxy.header:
             await asyncio.to_thread(self._proxy_secret)
+        if self._settings.sanctum.enabled:
+            table = self._settings.sanctum.table
+            await self._database.read(lambda db: db.callers.sanctum(_NOBODYS, table=table))
 
     async def authenticate(self, presented: Presented) -> Caller:
         """Who this is. Raises NotAuthenticated, whatever is wrong, and what the database and keys raise."""

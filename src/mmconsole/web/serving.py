@@ -86,7 +86,7 @@ async def serve(gateway: Gateway, listener: Listener, signals: Signals, shared: 
 
     Several processes are given what they `shared` before they parted.
 
-    Raises SecretError when somebody is to be accepted who cannot be checked, and CannotListen.
+    Raises SecretError and DatabaseError when somebody is to be accepted who cannot be checked, and CannotListen.
     """
     await gateway.callers.check_settings()
     server = _Server(_config(make_app(gateway, shared), listener))

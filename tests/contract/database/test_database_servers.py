@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import make_url
@@ -148,6 +149,23 @@ async def test_the_grants_are_enough_for_the_rows_and_no_more(somebody: Settings
     for forbidden in ("UPDATE users SET email = 'x@x.org'", "SELECT password FROM users", "DELETE FROM users"):
         with pytest.raises(Exception, match="denied"):
             ask(somebody, forbidden)
+
+
+def test_the_grants_name_every_schema_and_what_workers_need() -> None:
+    flags: dict[str, Any] = {
+        "database.url": "postgresql://mm@db/app",
+        "database.users.table": "crm.people",
+        "database.users.base": "hidden.people",
+        "web.sanctum.enabled": True,
+        "web.sanctum.table": "auth.tokens",
+        "workers.share": True,
+    }
+    settings = load_settings(environment={}, flags={name: ("test", value) for name, value in flags.items()})
+
+    running = grants(settings).running
+
+    assert all(f'GRANT USAGE ON SCHEMA "{name}" TO "mm";' in running for name in ("crm", "hidden", "auth"))
+    assert 'GRANT CONNECT, CREATE ON DATABASE "app" TO "mm";' in running
 
 
 async def test_rights_that_are_missing_are_found_without_a_change(somebody: Settings, grant: Grant) -> None:
