@@ -25,9 +25,9 @@ from mmconsole.config.values import (
     leaf_keys,
     variable_of,
 )
-from mmconsole.domain.env_text import values_of
 from mmconsole.domain.health import AsOf
 from mmconsole.domain.hosts import is_loopback
+from mmconsole.domain.laravel_env import database_password
 from mmconsole.domain.spans import span_text
 from mmconsole.errors import InvalidSetting, MissingSetting, NoPassword, SettingsError
 
@@ -187,9 +187,9 @@ def _with_password(url: str, file: Path) -> str:
     if not at or ":" in user:
         return url
     try:
-        password = values_of(file.read_text(encoding="utf-8"), ["DB_PASSWORD"]).get("DB_PASSWORD")
+        password = database_password(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as fault:
         raise NoPassword(where=file, why=getattr(fault, "strerror", None) or "it is not UTF-8 text") from None
-    if password is None or "${" in password:
-        raise NoPassword(where=file, why="it does not say DB_PASSWORD")
+    if password is None:
+        raise NoPassword(where=file, why="it does not say DB_PASSWORD, nor DB_URL with one")
     return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()

@@ -4,12 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from mmconsole.domain.env_text import values_of
 from mmconsole.domain.secrets import Secret
 
-_SCHEMES: Final = {"pgsql": "postgresql", "mysql": "mysql", "mariadb": "mysql", "sqlite": "sqlite"}
+_SCHEMES: Final = {
+    "pgsql": "postgresql",
+    "postgres": "postgresql",
+    "postgresql": "postgresql",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "sqlite": "sqlite",
+}
 _PORTS: Final = {"postgresql": "5432", "mysql": "3306"}
 _TOKENS: Final = ("MATTERMOST_ADMIN_TOKEN", "MATTERMOST_TOKEN", "MATTERMOST_BOT_TOKEN", "MATTERMOST_API_TOKEN")
 _ADDRESSES: Final = (
@@ -19,10 +26,12 @@ _ADDRESSES: Final = (
     "MATTERMOST_SERVER",
     "MATTERMOST_HOST",
 )
+_DATABASES: Final = ("DB_URL", "DATABASE_URL")
+"""The second was the first one's name before Laravel 11."""
 _TEAMS: Final = ("MATTERMOST_TEAM", "MATTERMOST_TEAM_NAME", "MATTERMOST_DEFAULT_TEAM")
 _NAMES: Final = (
     *("APP_NAME", "APP_KEY", "DB_CONNECTION", "DB_HOST", "DB_PORT", "DB_DATABASE", "DB_USERNAME", "DB_PASSWORD"),
-    *(*_TOKENS, *_ADDRESSES, *_TEAMS),
+    *(*_TOKENS, *_ADDRESSES, *_DATABASES, *_TEAMS),
 )
 
 
@@ -42,9 +51,10 @@ class LaravelEnv:
 
 def read_env(text: str, *, folder: PurePath) -> LaravelEnv | None:
     """What an `.env` says; None when it is no Laravel application's. `folder` is where it lies."""
-    found = {name: value for name, value in values_of(text, _NAMES).items() if value and "${" not in value}
+    found = {name: value for name, value in _plain(text, _NAMES).items() if value}
     if not {"APP_KEY", "DB_CONNECTION"} & found.keys():
         return None
+    found = _with_address(found)
     token = _first(found, _TOKENS)
     address = _first(found, _ADDRESSES)
     return LaravelEnv(
@@ -56,6 +66,33 @@ def read_env(text: str, *, folder: PurePath) -> LaravelEnv | None:
         team=_first(found, _TEAMS),
         admin_token=Secret(token) if token else None,
     )
+
+
+def database_password(text: str) -> str | None:
+    """The password of the database that an `.env` says, which may be an empty one."""
+    return _with_address(_plain(text, ("DB_PASSWORD", *_DATABASES))).get("DB_PASSWORD")
+
+
+def _plain(text: str, names: tuple[str, ...]) -> dict[str, str]:
+    return {name: value for name, value in values_of(text, names).items() if "${" not in value}
+
+
+def _with_address(found: dict[str, str]) -> dict[str, str]:
+    """What the parts of an address say wins over what is said one by one, as in Laravel."""
+    try:
+        parts = urlsplit(_first(found, _DATABASES) or "")
+        port = parts.port
+    except ValueError:
+        return found
+    told = {
+        "DB_CONNECTION": parts.scheme,
+        "DB_HOST": parts.hostname,
+        "DB_PORT": str(port or ""),
+        "DB_DATABASE": parts.path.removeprefix("/"),
+        "DB_USERNAME": parts.username,
+        "DB_PASSWORD": parts.password,
+    }
+    return found | {name: unquote(value) for name, value in told.items() if value}
 
 
 def _database(found: Mapping[str, str], folder: PurePath) -> str | None:

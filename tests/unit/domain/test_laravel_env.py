@@ -4,7 +4,7 @@ from pathlib import PurePath
 
 import pytest
 
-from mmconsole.domain.laravel_env import LaravelEnv, read_env
+from mmconsole.domain.laravel_env import LaravelEnv, database_password, read_env
 
 
 def read(*lines: str) -> LaravelEnv:
@@ -31,6 +31,13 @@ def read(*lines: str) -> LaravelEnv:
         ),
         (["DB_CONNECTION=mariadb", "DB_PORT=3307", "DB_DATABASE=app"], "mysql://127.0.0.1:3307/app"),
         (["DB_CONNECTION=mysql", "DB_DATABASE='a b'", 'DB_USERNAME="m@e"'], "mysql://m%40e@127.0.0.1/a%20b"),
+        (
+            ["DB_CONNECTION=mysql", "DB_URL=postgres://me:p%40w@db:5433/a%20b?sslmode=require"],
+            "postgresql://me@db:5433/a%20b",
+        ),
+        (["DATABASE_URL=mysql://me:pw@db/app", "DB_HOST=other"], "mysql://me@db/app"),
+        (["DB_URL=sqlite:////data/app.sqlite"], "sqlite:////data/app.sqlite"),
+        (["DB_CONNECTION=mysql", "DB_DATABASE=app", "DB_URL=mysql://[::1"], "mysql://127.0.0.1/app"),
         (["DB_CONNECTION=mysql"], None),
         (["DB_CONNECTION=sqlsrv", "DB_DATABASE=app"], None),
         (["DB_CONNECTION=mysql", "DB_DATABASE=${APP_NAME}"], None),
@@ -38,6 +45,20 @@ def read(*lines: str) -> LaravelEnv:
 )
 def test_the_database_is_told_without_its_password(lines: list[str], url: str | None) -> None:
     assert read(*lines).database_url == url
+
+
+@pytest.mark.parametrize(
+    ("text", "password"),
+    [
+        ("DB_PASSWORD=one\nDB_URL=mysql://me:t%40wo@db/app", "t@wo"),
+        ("DB_PASSWORD=one\nDB_URL=mysql://me@db/app", "one"),
+        ("DB_PASSWORD=", ""),
+        ("DB_PASSWORD=${OTHER}", None),
+        ("DB_URL=mysql://me:${DB_PASSWORD}@db/app", None),
+    ],
+)
+def test_the_password_is_the_addresss_if_that_has_one(text: str, password: str | None) -> None:
+    assert database_password(text) == password
 
 
 def test_mattermost_is_known_by_the_address_people_open() -> None:
