@@ -172,3 +172,18 @@ def test_a_reader_that_went_before_the_first_line_is_none_either(shell: "Shell",
     assert running.stderr.read() == ""
     assert running.returncode == 0
     running.stderr.close()
+
+
+@pytest.mark.parametrize(
+    ("command", "prompt"), [("login", "Admin token for .*: "), ("tokens restorage --to plain", "Go on.*: ")]
+)
+def test_ctrl_c_at_a_prompt_ends_its_line(shell: "Shell", command: str, prompt: str) -> None:
+    child = shell.on_terminal(*command.split())
+    child.expect(prompt)
+
+    child.sendintr()
+    rest = child.read()
+    child.close()
+
+    assert child.exitstatus == 130
+    assert rest.replace("^C", "").startswith("\r\n")

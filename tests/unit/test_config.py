@@ -209,6 +209,7 @@ def test_addresses_are_taken_without_their_last_slash(load: Load, url: str) -> N
 @pytest.mark.parametrize(
     "url",
     [
+        "https://chat.example.org/api/v4",
         "chat.example.org",
         "ftp://chat.example.org",
         "https://",

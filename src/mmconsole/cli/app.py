@@ -64,6 +64,14 @@ class _InOrder(TyperGroup):
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
         return sorted(super().list_commands(ctx), key=_ORDER.index)
 
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            # Typer makes an exit code of it, and says nothing.
+            output.end_line()
+            raise
+
 
 _GROUPS: Final[dict[str, Callable[[], typer.Typer]]] = {
     "plan": plan.app,

@@ -54,6 +54,12 @@ def note(line: str) -> None:
         sys.stderr.flush()
 
 
+def end_line() -> None:
+    """After Ctrl-C: a prompt may stand there, without its end of line."""
+    if is_terminal(sys.stderr):
+        note("")
+
+
 def flush() -> None:
     """Let the reader have what was written so far."""
     sys.stdout.flush()

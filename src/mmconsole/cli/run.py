@@ -79,9 +79,7 @@ def run(arguments: Sequence[str]) -> int:
         output.let_go_of_stdout()
         return 0
     except KeyboardInterrupt:
-        if output.is_terminal(sys.stderr):
-            # A prompt may stand there, without its end of line.
-            output.note("")
+        output.end_line()
         return Interrupted.exit_code
     except Exception as fault:  # noqa: BLE001 - this is where every fault ends
         return _told(_from_stdout(fault), options)
@@ -117,8 +115,9 @@ def _told(fault: Exception, options: Given) -> int:
         output.note(f"mmconsole: {_usage(fault)}")
         return fault.exit_code
     if isinstance(fault, typer.Abort):
+        output.end_line()
         output.note("mmconsole: Nothing was done.")
-        return 1
+        return Interrupted.exit_code if isinstance(fault.__context__, KeyboardInterrupt) else 1
     if isinstance(fault, MmconsoleError):
         output.note(f"mmconsole: {output.visible(str(fault))}")
         if options.debug:

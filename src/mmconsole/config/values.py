@@ -34,6 +34,9 @@ def _web_address(url: str | None) -> str | None:
     if not re.match(r"https?://[^/\s?#@]+(/[^\s?#]*)?\Z", url) or not _has_host_and_port(url):
         message = "it must look like https://chat.example.org or https://example.org/chat"
         raise ValueError(message)
+    if re.search(r"/api/v4/?\Z", url):
+        message = "it must be the address that people open, without /api/v4"
+        raise ValueError(message)
     return url.rstrip("/")
 
 

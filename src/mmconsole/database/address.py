@@ -75,7 +75,7 @@ class Address:
     @property
     def name(self) -> str:
         """How messages call it: the file, or `name on host`; never with a password."""
-        return str(self.file) if self.sqlite else f"{self.url.database} on {self.url.host or 'localhost'}"
+        return str(self.file) if self.sqlite else f"{self.url.database or ''} on {self.url.host or 'localhost'}".strip()
 
 
 def address_of(settings: Settings) -> Address:

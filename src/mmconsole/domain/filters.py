@@ -394,7 +394,8 @@ class _Reader:
             return Term(Contains(EVERYWHERE, _texts(self._values())), negated)
         field, at = head[1].lower(), self._at
         if field not in FIELDS:
-            self._refuse(at, f"there is no field `{field}`{_nearest(field, FIELDS)}")
+            near = _nearest(field, FIELDS) or f"; there are {', '.join(FIELDS)}"
+            self._refuse(at, f"there is no field `{field}`{near}")
         self._at = head.end(1)
         condition = self._moment(field) if field in MOMENT_FIELDS else self._condition(field)
         return Term(condition, negated)

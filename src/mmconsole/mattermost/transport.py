@@ -191,7 +191,7 @@ def _certificate_reason(fault: aiohttp.ClientConnectorCertificateError | aiohttp
     cause = fault.__cause__
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {cause.verify_message}"
-    return "it does not speak TLS as expected"
+    return "it does not speak TLS as expected (or not at all: then its address begins with http://)"
 
 
 def tls_context() -> ssl.SSLContext:

@@ -148,7 +148,7 @@ def test_a_filter_of_nothing_means_everybody() -> None:
     ("text", "at", "says"),
     [
         ("ann statsu:ok", 4, "no field `statsu` (did you mean `status`"),
-        ("-x:1", 1, "there is no field `x`"),
+        ("-x:1", 1, "there is no field `x`; there are status, email, username"),
         ("status:ok,expird", 10, "no status `expird` (did you mean `expired`?); there are ok, expiring"),
         ('bo name:"Ann', 8, "this quote is not closed"),
         ('"a\\"', 0, "this quote is not closed"),
