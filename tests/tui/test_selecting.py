@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 from mmconsole.tui import clipboard
+from mmconsole.tui.list_screen import ListScreen
+from mmconsole.tui.virtual_table import Cell, Column, Row, RowList, VirtualTable
 
 if TYPE_CHECKING:
     import pytest
@@ -103,3 +105,18 @@ async def test_a_click_and_two_clicks_copy_nothing(
         assert not app.screen.selections
         assert table.cursor == table.source.key_at(3)
         assert not app.main.with_detail
+
+
+async def test_rows_of_a_screen_over_the_others_are_copied_too(
+    office: "Office", console: "OpenConsole", monkeypatch: "pytest.MonkeyPatch"
+) -> None:
+    await office.fill(10)
+    texts = caught(monkeypatch)
+    async with console((120, 36)) as (app, pilot):
+        table = VirtualTable((Column("user", "USER", 20),), RowList([("1", Row((Cell("ann.baker"),)))]))
+        app.push_screen(ListScreen[None](table))
+        await app.settled(pilot)
+        await drag(pilot, table, (4, 1), (7, 1))
+        await app.settled(pilot)
+
+        assert texts == ["ann."]
