@@ -210,5 +210,5 @@ async def test_whatever_changes_a_line_draws_it_anew(change: str) -> None:
         text = app.text()
 
         assert app.still._drawn is not None
-        assert app.still._drawn[2] != before[2]
+        assert app.still._drawn[3] != before[3]
         assert text == {"words": "new", "signs": "> still"}.get(change, "▸ still")

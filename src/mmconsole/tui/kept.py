@@ -5,10 +5,10 @@ them unchanged as to paint a line or two.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from textual.filter import LineFilter
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.strip import Strip
 
 if TYPE_CHECKING:
@@ -21,15 +21,16 @@ else:
 class Kept(_Beside):
     """Stands before the widget it is for, in the list of base classes."""
 
-    _drawn: tuple[Region, Sequence[LineFilter], list[Strip]] | None = None
+    _drawn: tuple[Region, Size, Sequence[LineFilter], list[Strip]] | None = None
 
     def render_lines(self, crop: Region) -> list[Strip]:
         filters = self.get_line_filters()
-        if self._drawn is None or self._drawn[:2] != (crop, filters):
-            self._drawn = crop, filters, super().render_lines(crop)
-        return self._drawn[2]
+        if self._drawn is None or self._drawn[:3] != (crop, self.size, filters):
+            self._drawn = crop, self.size, filters, super().render_lines(crop)
+        return self._drawn[3]
 
-    def _set_dirty(self, *regions: Region) -> None:
-        # All that changes the look of a widget ends here, its style and its size too.
-        self._drawn = None
-        super()._set_dirty(*regions)
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        # All that changes the look of a widget ends here, its style too; its size does not.
+        if repaint:
+            self._drawn = None
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)

@@ -1,7 +1,7 @@
 """A view of more lines than are seen: a step of it paints those that are new, and no scroll bar that stays."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 from textual.filter import LineFilter
 from textual.geometry import Region
@@ -30,12 +30,12 @@ class LineView(Kept, SelectableLines, inherit_bindings=False):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         filters = self.get_line_filters()
-        if self._drawn is None or self._drawn[:2] != (crop, filters):
-            self._drawn = crop, filters, [Strip.blank(crop.width)] * crop.height
+        if self._drawn is None or self._drawn[:3] != (crop, self.size, filters):
+            self._drawn = crop, self.size, filters, [Strip.blank(crop.width)] * crop.height
             self._old_lines = {*crop.line_range}
         if self._old_lines:
-            self._draw(crop, filters, self._drawn[2])
-        return self._drawn[2]
+            self._draw(crop, filters, self._drawn[3])
+        return self._drawn[3]
 
     def _draw(self, crop: Region, filters: Sequence[LineFilter], lines: list[Strip]) -> None:
         base, background = self.rich_style, self.background_colors[1]
@@ -47,12 +47,18 @@ class LineView(Kept, SelectableLines, inherit_bindings=False):
             lines[y - crop.y] = strip.crop(crop.x, crop.right) if crop.x else strip
         self._old_lines = set()
 
-    def _set_dirty(self, *regions: Region) -> None:
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
         drawn = self._drawn
-        super()._set_dirty(*regions)
+        super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
         if regions:
             self._drawn = drawn
             self._old_lines = {*self._old_lines, *(y for region in regions for y in region.line_range)}
+        return self
+
+    def watch_show_vertical_scrollbar(self, shown: bool) -> None:  # noqa: FBT001 - as Textual calls it
+        # Whoever was scrolled before there was a bar is nowhere near its top.
+        if shown:
+            self.vertical_scrollbar.position = self.scroll_y
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         if self.show_vertical_scrollbar:
