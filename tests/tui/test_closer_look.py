@@ -88,6 +88,40 @@ async def test_a_server_that_is_away_leaves_a_question_mark_and_its_reason(
         assert "Teams       main" in back
 
 
+async def test_what_was_heard_before_an_outage_stays_with_its_age(world: "World", at_work: "OpenAtWork") -> None:
+    await in_step(world, "ann", "bob")
+    async with at_work() as (app, pilot):
+        await rested(app, pilot)
+        await pilot.press("j")
+        await rested(app, pilot)
+        await world.stop()
+        await pilot.press("R")
+        await app.settled(pilot)
+
+        away = await rested(app, pilot)
+
+        assert "Roles       system_user" in away
+        assert "Teams       main  (now)" in away
+        assert "Since then  ? " in away
+
+
+async def test_teams_of_who_is_in_sight_are_asked_for_once_and_only_where_their_column_is_shown(
+    world: "World", at_work: "OpenAtWork"
+) -> None:
+    await in_step(world, "ann", "bob", "cem")
+    before = world.server.calls.total()
+    async with at_work() as (app, pilot):
+        await rested(app, pilot)
+        assert world.server.calls.total() == before
+        app.users.toggle_column("team")
+        await rested(app, pilot)
+        asked = world.server.calls.total()
+        await rested(app, pilot)
+
+        assert [app.row(str(n))[-2] for n in (1, 2, 3)] == ["main"] * 3
+        assert world.server.calls.total() == asked
+
+
 async def test_a_new_token_is_told_with_who_made_it(world: "World", at_work: "OpenAtWork") -> None:
     await in_step(world, "ann", "bob")
     async with at_work() as (app, pilot):

@@ -1,7 +1,7 @@
 """What only the server knows of an account: its roles and its teams. Asked for one account, and kept with its age."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -18,9 +18,11 @@ class Standing:
     teams: tuple[str, ...]
     """By the names in their addresses."""
     asked_at: datetime
+    doubted: bool = False
+    """Something has happened since, so that it is no more than what was heard last."""
 
     def is_fresh(self, now: datetime) -> bool:
-        return now - self.asked_at < FRESH_FOR
+        return not self.doubted and now - self.asked_at < FRESH_FOR
 
 
 class Standings:
@@ -43,12 +45,10 @@ class Standings:
         self._keep(account_id, standing)
         return standing
 
-    def forget(self, account_id: AccountId | None = None) -> None:
-        """One account, or all."""
-        if account_id is None:
-            self._known.clear()
-        else:
-            self._known.pop(account_id, None)
+    def doubt(self, account_id: AccountId | None = None) -> None:
+        """Have one account, or all, asked for anew. What was heard is kept for as long as nobody answers."""
+        for one in list(self._known) if account_id is None else {account_id} & self._known.keys():
+            self._known[one] = replace(self._known[one], doubted=True)
 
     def _keep(self, account_id: AccountId, standing: Standing) -> None:
         self._known.pop(account_id, None)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from mmconsole.domain.users import UserId
-from mmconsole.errors import MmconsoleError
+from mmconsole.errors import MmconsoleError, NotFound
+from mmconsole.tui.user_rows import TEAM
 
 if TYPE_CHECKING:
     from textual.worker import Worker
@@ -51,6 +52,8 @@ class CloserLook:
         self._looking: Worker[None] | None = None
         self._moved = False
         self._troubled_at: float | None = None
+        self._asked: set[AccountId] = set()
+        """Whose teams were asked for, answered or not."""
 
     def tick(self) -> None:
         """Begin when the cursor has rested long enough; break off what is about somebody else by now."""
@@ -60,18 +63,21 @@ class CloserLook:
             self._leave(key, now)
         elif key is not None and now - self._since >= self._console.CURSOR_RESTS and self._is_due(key, now):
             self._begin(key)
+        elif TEAM in self._console.users.table().columns:
+            self._name_teams()
 
     def again(self, keys: Iterable[str]) -> None:
         """Something happened to these users."""
         if self._key in set(keys) and self._record is not None:
             if self._record.account_id is not None:
-                self._core.standings.forget(self._record.account_id)
+                self._core.standings.doubt(self._record.account_id)
             self._record = None
 
     def anew(self) -> None:
-        """Whatever the server said is forgotten, and somebody wants to know."""
-        self._core.standings.forget()
+        """Whatever the server said is old, and somebody wants to know."""
+        self._core.standings.doubt()
         self._moved, self._record = True, None
+        self._asked.clear()
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────
 
@@ -130,6 +136,32 @@ class CloserLook:
         if running is not None and running.facts is None:
             running.facts = await self._core.server.facts()
             self._console.picture.draw()
+
+    def _name_teams(self) -> None:
+        """Fill the column of teams for who is in sight: whoever wants to see it asks the server."""
+        wanted = {key: account for key, account in self._in_sight() if account not in self._asked}
+        if wanted:
+            self._asked |= set(wanted.values())
+            self._console.run_worker(self._ask_teams(wanted), group="teams")
+
+    def _in_sight(self) -> Iterable[tuple[str, "AccountId"]]:
+        seen, standings = self._console.seen, self._core.standings
+        for key in self._console.users.table().keys_in_sight():
+            listed = seen.find(key) if seen is not None else None
+            account_id = listed.record.account_id if listed is not None else None
+            if account_id is not None and standings.find(account_id) is None:
+                yield key, account_id
+
+    async def _ask_teams(self, accounts: dict[str, "AccountId"]) -> None:
+        for key, account_id in accounts.items():
+            try:
+                await self._core.standings.ask(account_id)
+            except NotFound:
+                continue
+            except MmconsoleError as fault:
+                self._console.say(str(fault))
+                return
+            self._console.users.table().update_rows({key})
 
     def _show(self, closer: Closer) -> None:
         self._console.known.closer = closer

@@ -216,7 +216,7 @@ class DetailPane(Kept, Widget):
         label, tone = self._style("label"), self._style(TONES[fact.value[0]]) if fact.name == "Status" else Style()
         return [
             Text.assemble((fitted("" if n else f" {fact.name}", _LABEL), label), (fitted(line, width - _LABEL), tone))
-            for n, line in enumerate(_wrapped(harmless(fact.value), width - _LABEL - 1))
+            for n, line in enumerate(_wrapped(harmless(fact.value), width - _LABEL))
         ]
 
     def _next_steps(self, listed: "ListedUser", width: int) -> list[tuple[Rank, Text]]:
@@ -293,16 +293,15 @@ class DetailPane(Kept, Widget):
         closer = self._closer
         if closer is None or (closer.standing is None and closer.asking):
             return [Fact("Roles", _WAITING), Fact("Teams", _WAITING)]
-        if closer.trouble:
-            why = mask_within(closer.trouble, hidden=self._masked)
-            return [Fact("Roles", f"? {why}"), Fact("Teams", "?")]
+        trouble = f"? {mask_within(closer.trouble, hidden=self._masked)}" if closer.trouble else ""
         if closer.standing is None:
-            return [Fact("Roles", "? not asked yet"), Fact("Teams", "?")]
+            return [Fact("Roles", trouble or "? not asked yet"), Fact("Teams", "?")]
         age = ago(closer.standing.asked_at, now)
         teams = _some(closer.standing.teams)
         return [
             Fact("Roles", _some(closer.standing.roles)),
-            Fact("Teams", teams if age == "now" else f"{teams}  ({age})"),
+            Fact("Teams", teams if age == "now" and not trouble else f"{teams}  ({age})"),
+            *([Fact("Since then", trouble)] if trouble else []),
         ]
 
     def _style(self, tone: str) -> Style:

@@ -5,7 +5,7 @@ Everything is a worker of the app, so that nothing waits for a database, and eve
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from textual.worker import WorkType
 
     from mmconsole.core import Core
+    from mmconsole.domain.accounts import AccountId
     from mmconsole.mattermost.exchange import HttpDiagnostic
     from mmconsole.services.overview import Glance
     from mmconsole.tui.app import Console
@@ -113,9 +114,15 @@ class Reader:
             now=console.now,
             masked=known.masked,
             word_of=console.word_of,
+            teams_of=self._teams_of,
         )
         console.users.show(rows)
         console.picture.draw()
+
+    def _teams_of(self, account_id: "AccountId") -> Sequence[str] | None:
+        """What the server said last, however old it is by now; the details have its age."""
+        standing = self._core.standings.find(account_id)
+        return standing.teams if standing is not None else None
 
     # ── counts, jobs, and the rows in sight ──────────────────────────────────────────────────────
 

@@ -1,6 +1,7 @@
 """Users as rows of a table: their ids in order at once, what is drawn of them when it is seen."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ from mmconsole.tui.privacy import mask, mask_within
 from mmconsole.tui.virtual_table import Cell, Column, Row
 
 if TYPE_CHECKING:
+    from mmconsole.domain.accounts import AccountId
     from mmconsole.services.overview import ListedUser, Overview
 
 USER: Final = Column("user", "USER", 22, weight=1)
@@ -22,10 +24,15 @@ CHECKED: Final = Column("checked", "CHECKED", 8)
 MADE: Final = Column("made", "MADE", 8)
 WHY: Final = Column("why", "WHY", 12, weight=3, sortable=False)
 COLUMNS: Final = (USER, STATUS, EXPIRES, CHECKED, MADE, WHY)
+_CLOSE: Final = {USER: 18, WHY: 10}
+COLUMNS_CLOSE: Final = tuple(replace(column, width=_CLOSE.get(column, column.width)) for column in COLUMNS)
+"""All of them where the details stand beside, which have the whole name and reason."""
 ID: Final = Column("id", "ID", 8)
 NAME: Final = Column("name", "NAME", 16, weight=2)
+TEAM: Final = Column("team", "TEAM", 12, sortable=False)
+"""Only the server knows it, so it is there for whoever asks."""
 TOKEN: Final = Column("token", "TOKEN ID", 26, sortable=False)
-ALL_COLUMNS: Final = (*COLUMNS[:-1], ID, NAME, TOKEN, WHY)
+ALL_COLUMNS: Final = (*COLUMNS[:-1], TEAM, ID, NAME, TOKEN, WHY)
 """Those of the beginning, and those that can be had."""
 NARROW: Final = (USER, STATUS, EXPIRES, CHECKED, WHY)
 SLIM: Final = (USER, STATUS, WHY)
@@ -46,6 +53,8 @@ _OF_ITSELF: Final = {
     Health.NO_ACCOUNT: "not synced yet",
     Health.UNKNOWN: "not checked yet",
     Health.OVERDUE: "older than wanted",
+    Health.REVOKED: "gone from the server",
+    Health.DISABLED: "on the server",
 }
 """Why a status is shown that nobody gave a cause for."""
 _KEPT: Final = 4_000
@@ -92,10 +101,12 @@ class UserRows:
         now: Callable[[], datetime],
         masked: bool,
         word_of: Callable[[str], str | None] | None = None,
+        teams_of: "Callable[[AccountId], Sequence[str] | None] | None" = None,
     ) -> None:
-        """`word_of` says what is being done for a user just now."""
+        """`word_of` says what is being done for a user just now, `teams_of` which teams the server has named."""
         self._ids = ids
         self._word_of = word_of
+        self._teams_of = teams_of
         self._places: dict[str, int] = {}
         self._seen = seen
         self._wanted = wanted
@@ -123,6 +134,8 @@ class UserRows:
         if listed is None:
             return Row((Cell(key), Cell("- gone", "quiet")), dimmed=True)
         cells = cells_of(listed, self._now(), masked=self._masked)
+        if TEAM in self.columns:
+            cells[TEAM.key] = self._team_cell(listed.record.account_id)
         word = self._word_of(key) if self._word_of is not None else None
         if word is not None:
             cells |= {STATUS.key: Cell(STATUSES[Health.WORKING], "busy"), WHY.key: Cell(f"{word}…", "busy")}
@@ -131,6 +144,13 @@ class UserRows:
 
     async def load(self, keys: Sequence[str]) -> None:
         await self._seen.load(keys)
+
+    def _team_cell(self, account_id: "AccountId | None") -> Cell:
+        """Its teams; `?` before the server has said."""
+        if account_id is None:
+            return Cell(NONE, "quiet")
+        teams = self._teams_of(account_id) if self._teams_of is not None else None
+        return Cell("?", "quiet") if teams is None else Cell(", ".join(teams) or NONE)
 
     def _belongs(self, listed: "ListedUser") -> bool:
         if not self._wanted:
@@ -165,7 +185,7 @@ def reason(listed: "ListedUser") -> str:
 def explained(listed: "ListedUser", now: datetime) -> str:
     """The reason, or what time and silence alone explain."""
     record = listed.record
-    if found := reason(listed):
+    if (found := reason(listed)) and found != listed.status:
         return found
     if listed.status is Health.EXPIRED and record.expires_at is not None:
         return f"ended {ago(record.expires_at, now)}"
