@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmconsole.errors import Busy, GuardTripped, MmconsoleError
 from mmconsole.tui.actions import PANES, Pane
 from mmconsole.tui.cells import fitted, width_of
 from mmconsole.tui.frame import rule
-from mmconsole.tui.moments import ago, distance
+from mmconsole.tui.moments import ago, distance, roughly
 from mmconsole.tui.shapes import Part, Shape, parts
+from mmconsole.tui.wording import on_screen
 
 NOW = datetime(2026, 3, 2, 14, 32, tzinfo=UTC)
 
@@ -77,3 +79,15 @@ def test_moments_are_said_in_their_largest_unit(span: timedelta, past: str, futu
 
 def test_what_is_over_is_negative() -> None:
     assert distance(NOW - timedelta(days=3), NOW) == "-3d"
+
+
+def test_what_is_over_at_once_does_not_take_about_nothing() -> None:
+    assert [roughly(0.3), roughly(123)] == ["less than a second", "about 2:03"]
+
+
+@pytest.mark.parametrize(
+    "fault", [GuardTripped(removals=9, total=12, allowed=10), Busy(holder="ops1@cli", since="14:32")]
+)
+def test_where_there_are_keys_no_flag_is_named(fault: MmconsoleError) -> None:
+    assert "--" in str(fault)
+    assert "--" not in on_screen(fault)

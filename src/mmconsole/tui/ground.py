@@ -16,6 +16,7 @@ from mmconsole.tui.dialogs import YES, Dialog, word_to_type
 from mmconsole.tui.permission import Permission
 from mmconsole.tui.running import TOKENS, Room, Running
 from mmconsole.tui.targets import Targets
+from mmconsole.tui.wording import on_screen
 from mmconsole.tui.work import Work
 
 _NAMED: Final = 3
@@ -93,11 +94,14 @@ async def past_obstacles(ground: Ground, title: str, summary: Summary, plans: li
     tripped = tripped_guard(summary)
     other = next((fault for fault in summary.would_stop if fault is not tripped), None)
     if other is not None:
-        ground.desk.say(str(other))
+        ground.desk.say(on_screen(other))
         return None
     losing = sum(plan.removes for plan in plans)
     if losing:
-        lines = [f"{counted(losing, 'user')} would lose a token or an account.", *([str(tripped)] if tripped else [])]
+        lines = [
+            f"{counted(losing, 'user')} would lose a token or an account.",
+            *([on_screen(tripped)] if tripped else []),
+        ]
         if not await ground.allows(title, lines, verb="start", losing=losing):
             return None
     return Approval(plans, losing if tripped is not None and losing else None)
@@ -124,7 +128,7 @@ async def apply(ground: Ground, kind: str, title: str, approval: Approval, *, us
 def tell_end(ground: Ground, title: str, summary: Summary, users: Sequence[str] = ()) -> None:
     """Say how a run ended; of one user who is in sight the row says it, if all went well."""
     if summary.fault is not None:
-        ground.desk.say(str(summary.fault))
+        ground.desk.say(on_screen(summary.fault))
     elif len(users) == 1 and ground.desk.in_sight(users[0]) and not summary.listed:
         return
     elif len(users) == 1 and summary.listed:

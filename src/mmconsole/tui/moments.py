@@ -40,6 +40,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def roughly(seconds: float) -> str:
+    """`about 2:03` for a sentence; what is over at once is not `about 0:00`."""
+    return f"about {duration(seconds)}" if seconds >= 1 else "less than a second"
+
+
 def _size(span: timedelta) -> str:
     """In the largest unit of which there is a whole one; empty below a minute."""
     seconds = int(span.total_seconds())

@@ -9,9 +9,10 @@ from typing import Final
 from mmconsole.domain.plans import Finding, Kind, Outcome, Result
 from mmconsole.services.summary import Summary
 from mmconsole.tui.cells import counted
-from mmconsole.tui.moments import duration
+from mmconsole.tui.moments import roughly
 from mmconsole.tui.privacy import mask
 from mmconsole.tui.virtual_table import Cell, Column, Row
+from mmconsole.tui.wording import on_screen
 from mmconsole.tui.work import PlannedUser
 
 COLUMNS: Final = (
@@ -148,12 +149,10 @@ def forecast_lines(summary: Summary, *, left_out: int = 0) -> list[str]:
     steps = [f"{kind} {count:,}" for kind, count in forecast.steps.items()]
     lines += [", ".join(steps)] if steps else []
     if forecast.calls:
-        lines.append(
-            f"{counted(forecast.calls, 'call')}, about {duration(forecast.seconds)} on a server with two cores"
-        )
+        lines.append(f"{counted(forecast.calls, 'call')}, {roughly(forecast.seconds)} on a server with two cores")
     lines += [f"{counted(forecast.mails, 'e-mail')} will be sent to users"] if forecast.mails else []
     lines += [f"! the server has no room for {forecast.no_room:,} of the accounts"] if forecast.no_room else []
     lines += [f"{counted(summary.removals, 'user')} would lose a token or an account"] if summary.removals else []
     lines += [f"{users:,}: {why}" for why, users in summary.asks.items()]
-    lines += [f"! {fault}" for fault in summary.would_stop]
+    lines += [f"! {on_screen(fault)}" for fault in summary.would_stop]
     return lines

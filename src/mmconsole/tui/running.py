@@ -16,6 +16,7 @@ from textual.screen import Screen
 from mmconsole.domain.text import visible
 from mmconsole.errors import MmconsoleError
 from mmconsole.services.hearing import heard_by
+from mmconsole.tui.wording import on_screen
 from mmconsole.tui.work import Trouble, Work
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Running:
         try:
             await flow
         except MmconsoleError as fault:
-            self._room.say(str(fault))
+            self._room.say(on_screen(fault))
 
     def _over(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)

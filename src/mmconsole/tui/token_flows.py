@@ -6,6 +6,7 @@ from typing import Final
 from mmconsole.domain.health import STATUSES
 from mmconsole.domain.plans import Kind, UserPlan
 from mmconsole.domain.token_plans import Act
+from mmconsole.domain.tokens import Health
 from mmconsole.services.checks.checks import CheckRequest, CheckSummary
 from mmconsole.services.summary import Summary
 from mmconsole.services.tokens import tokens
@@ -16,6 +17,7 @@ from mmconsole.tui.ground import Approval, Ground, apply, tell_end, tripped_guar
 from mmconsole.tui.plan_flows import make_plan, show_plan
 from mmconsole.tui.running import TOKENS
 from mmconsole.tui.targets import Targets
+from mmconsole.tui.wording import on_screen
 from mmconsole.tui.work import PlannedUser, Work
 
 _NEVER_UNSEEN: Final = {Kind.REPLACE}
@@ -32,10 +34,10 @@ async def test(ground: Ground, targets: Targets) -> None:
     title = f"test {_who(ground, users)}"
     summary = await ground.running.perform(Work(title, users), do)
     found = sorted(summary.counts.items(), key=lambda entry: -entry[1])
-    words = ", ".join(f"{STATUSES[status]}{f' ({cause})' if cause else ''} {n:,}" for (status, cause), n in found)
+    words = ", ".join(f"{STATUSES[status]}{_because(status, cause, ' ({})')} {n:,}" for (status, cause), n in found)
     if len(users) == 1 and found:
         ((status, cause), _), *_ = found
-        words = f"{STATUSES[status]}{f': {cause}' if cause else ''}"
+        words = f"{STATUSES[status]}{_because(status, cause, ': {}')}"
     ground.desk.say(f"{title}: {words or 'nothing to test'}")
 
 
@@ -121,6 +123,11 @@ async def _run(ground: Ground, title: str, request: TokenRequest) -> Summary:
     return summary
 
 
+def _because(status: Health, cause: str, form: str) -> str:
+    """The cause, where it says more than the status does."""
+    return form.format(cause) if cause and cause != status else ""
+
+
 def _is_safe(plan: UserPlan) -> bool:
     """Whether nothing that works can be lost, and nobody decided against it."""
     return not plan.asks and _NEVER_UNSEEN.isdisjoint(plan.steps)
@@ -141,7 +148,7 @@ async def _revoke_dialog(
         lines.append(f"{len(targets.shown) + len(targets.hidden):,} marked, {hidden}{included}")
     lines += [f"{left:,} have none that could be revoked: {why_nothing(summary)}"] if left else []
     lines.append(f"Disabled now, revoked after {grace} minutes; u undoes it until then.")
-    lines += [f"! {fault}" for fault in summary.would_stop]
+    lines += [f"! {on_screen(fault)}" for fault in summary.would_stop]
     more = f"{len(targets.hidden):,} hidden too" if targets.hidden and not with_hidden else ""
     word = word_to_type(number, profile=ground.desk.profile, protected=ground.permission.protected)
     tripped = tripped_guard(summary) is not None

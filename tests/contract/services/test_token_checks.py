@@ -127,7 +127,8 @@ async def test_each_cause_is_named_and_remembered(recent: World, expected: str, 
     assert summary.changed == 1
     health, _, cause = expected.partition(" ")
     assert (world.record(ann)["health"], world.record(ann)["cause"]) == (health, cause)
-    assert told(world) == [f"{ann}: ok is now {health}: {cause}"]
+    why = "" if cause == health else f": {cause}"
+    assert told(world) == [f"{ann}: ok is now {health}{why}"]
 
 
 @BOTH

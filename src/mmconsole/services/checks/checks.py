@@ -216,7 +216,7 @@ class _Change:
         return self.old.health is not self.new.health
 
     def activity(self, run: Run) -> Activity:
-        cause = f": {self.new.cause}" if self.new.cause else ""
+        cause = f": {self.new.cause}" if self.new.cause not in {"", self.new.health} else ""
         level = Level.WARNING if is_broken(self.new.health) else Level.INFO
         detail = f"{self.old.health} is now {self.new.health}{cause}"
         return run.activity("token checked", self.old.user_id, detail, level=level)
