@@ -206,3 +206,27 @@ async def test_nothing_in_a_line_acts_on_the_terminal() -> None:
 
         assert not set("\x1b\x07\n\u202e") & set(strip.text)
         assert strip.cell_length == SIZE[0] - 1
+
+
+async def test_the_thumb_of_the_scroll_bar_stands_where_the_view_is() -> None:
+    app = LogApp()
+    async with app.run_test(size=SIZE) as pilot:
+        app.view.add(lines(0, 100))
+        await pilot.pause()
+
+        assert app.view.vertical_scrollbar.position == app.view.scroll_offset.y == 90
+
+
+async def test_an_entry_is_pointed_at_and_those_around_it_however_many_lines_they_take() -> None:
+    app = LogApp()
+    async with app.run_test(size=SIZE) as pilot:
+        app.view.set_wrap(on=True)
+        app.view.add([*lines(0, 30), LogLine(NOON, "ann", "sync", "long " * 100), *lines(30, 32)])
+        await pilot.pause()
+
+        pointed = [app.view.point(by) for by in (0, -1, -1, -1, 2, 9)]
+        app.view.point_at_nothing(follow=True)
+
+        told = [line.detail[:7] for line in pointed if line is not None]
+        assert told == ["line 31", "line 30", "long lo", "line 29", "line 30", "line 31"]
+        assert app.view.follows

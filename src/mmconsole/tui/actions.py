@@ -222,6 +222,16 @@ ACTIONS: Final = (
     _order(
         _JOBS, "open_job", "open", "enter", "enter", "Show how a job went, and whom it failed for.", Need.ROW, bar=True
     ),
+    _in(
+        _LOG,
+        "entry",
+        "whole entry",
+        "enter",
+        "enter",
+        "Show all of an entry, and go on from there.",
+        Need.ROWS,
+        bar=True,
+    ),
     _in(_LOG, "follow", "follow", "f", "f4", "Stay on the newest line, or stay here.", bar=True),
     _in(_LOG, "wrap", "wrap", "w", "f6", "Break long lines, or cut them.", bar=True),
     _in(_LOG, "level", "level", "L", "f7", "Show only what matters more.", bar=True),

@@ -13,6 +13,7 @@ from mmconsole.tui import clipboard
 from mmconsole.tui.actions import Pane
 from mmconsole.tui.cells import counted
 from mmconsole.tui.copying import WORDS, choices, text_of
+from mmconsole.tui.entry_screen import EntryScreen
 from mmconsole.tui.log_view import LogLine
 from mmconsole.tui.menu import Choice, Menu
 from mmconsole.tui.user_rows import ALL_COLUMNS, SORTS, label
@@ -42,7 +43,19 @@ class AtHand:
 
     def offers(self) -> Mapping[str, Callable[[], None]]:
         """The actions of panes that are done here."""
-        return {"copy": self.offer_copies, "export": self.offer_exports, "columns": self.offer_columns}
+        return {
+            "copy": self.offer_copies,
+            "export": self.offer_exports,
+            "columns": self.offer_columns,
+            "entry": self.show_entry,
+        }
+
+    def show_entry(self) -> None:
+        """All of one entry of the log, and then of those around it."""
+        view, masked = self._console.log_pane.view(), self._console.masked
+        followed = view.follows
+        screen = EntryScreen(view.point, self.copy_text, masked=masked)
+        self._console.push_screen(screen, lambda _: view.point_at_nothing(follow=followed))
 
     # ── copy ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -23,7 +23,17 @@ _GRAVITIES = {Level.INFO: Gravity.INFO, Level.WARNING: Gravity.WARNING, Level.ER
 
 def line_of(entry: Activity, name: str = "") -> LogLine:
     """An entry of the activity log as a line; `name` is what people call its user."""
-    return LogLine(entry.at, entry.user_id or "-", entry.verb, entry.detail, _GRAVITIES[entry.level], name)
+    return LogLine(
+        entry.at,
+        entry.user_id or "-",
+        entry.verb,
+        entry.detail,
+        _GRAVITIES[entry.level],
+        name,
+        actor=entry.actor,
+        job_id=entry.job_id,
+        request_id=entry.request_id,
+    )
 
 
 def line_of_call(call: "HttpDiagnostic", at: datetime) -> LogLine:
@@ -108,6 +118,9 @@ class LogPane(PaneWidget):
 
     def do_level(self) -> None:
         self.view().set_level(Gravity((self.view().level + 1) % len(Gravity)))
+
+    def do_entry(self) -> None:
+        self.ask("entry")
 
     def do_export(self) -> None:
         self.ask("export")

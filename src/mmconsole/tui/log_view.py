@@ -1,5 +1,6 @@
 """What happened, line by line: a ring of the newest lines, of which only those in sight are drawn."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,6 +51,10 @@ class LogLine:
     gravity: Gravity = Gravity.INFO
     name: str = ""
     """What people call the subject; empty where that is not known."""
+    actor: str = ""
+    job_id: int | None = None
+    request_id: str = ""
+    """What follows is said of a single entry, not in its line."""
 
     def who(self, *, masked: bool = False) -> str:
         return mask(self.name, hidden=masked) or self.subject
@@ -211,6 +216,34 @@ class LogView(LineView, can_focus=True, inherit_bindings=False):
         self.refresh()
         self.post_message(self.Changed())
         return True
+
+    def point(self, by: int = 0) -> LogLine | None:
+        """The entry that is pointed at, else the last in sight; or the one so many entries on. It is marked."""
+        if not self._pieces:
+            return None
+        top = self.scroll_offset.y
+        last = min(top + self.page_rows, len(self._pieces)) - 1
+        place = self._found if self._found is not None and top <= self._found <= last else last
+        self._found = self._so_many_on(place, by)
+        self.follows = False
+        if not top <= self._found <= last:
+            self.scroll_to(y=max(0, self._found - self._height() // 2), animate=False, force=True)
+        self.refresh()
+        self.post_message(self.Changed())
+        return self._pieces[self._found][0]
+
+    def _so_many_on(self, place: int, by: int) -> int:
+        """The first line of the screen of the entry that comes so many after this one, or before it."""
+        starts = [n for n, piece in enumerate(self._pieces) if not n or piece[0] is not self._pieces[n - 1][0]]
+        here = bisect_right(starts, place) - 1
+        return starts[max(0, min(here + by, len(starts) - 1))]
+
+    def point_at_nothing(self, *, follow: bool) -> None:
+        """As it was before somebody looked at one entry."""
+        self._found = None
+        self.refresh()
+        if follow:
+            self.follow(on=True)
 
     def move(self, by: int) -> None:
         """Scroll by lines. Upwards it no longer follows; at the end it does again."""
