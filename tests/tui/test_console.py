@@ -543,3 +543,36 @@ async def test_ages_grow_although_nothing_happens(office: "Office", console: "Op
 
         assert "2h ago" in app.text()
         assert "6m ago" not in app.text()
+
+
+async def test_a_whole_entry_of_the_log_is_shown_with_those_around_it(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(12)
+    async with console() as (app, pilot):
+        while not app.log_pane.view().lines:
+            await pilot.pause(0.01)
+        await pilot.press("4", "enter")
+        await app.settled(pilot)
+        newest = app.text()
+        await pilot.press("k", "k")
+        await app.settled(pilot)
+        older = app.text()
+        await pilot.press("escape")
+        await app.settled(pilot)
+
+        assert "What      token generated" in newest
+        assert "By        ops1@cli, job 2" in newest
+        assert "(id 12)" in newest
+        assert "(id 10)" in older
+        assert app.log_pane.view().follows
+        assert len(app.screen_stack) == 1
+
+
+async def test_when_the_size_changes_the_keys_of_a_job_move_at_once(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(10)
+    async with console((120, 36)) as (app, pilot):
+        assert app.reader is not None
+        app.reader.look = lambda: None  # type: ignore[method-assign]
+        await pilot.resize_terminal(200, 50)
+        await app.settled(pilot)
+
+        assert "p pause" in app.text()

@@ -358,6 +358,9 @@ class Console(Crashing, inherit_bindings=False):
     def _state_changed(self) -> None:
         if self.main.is_mounted:
             self.picture.draw()
+            # Where the keys of a job stand depends on the size.
+            if self.running is not None:
+                self.picture.tell_job_line()
 
     @on(Refused)
     def _refused(self, event: Refused) -> None:

@@ -35,7 +35,7 @@ class MainScreen(Kept, SelectingScreen[None], inherit_bindings=False):
         #upper { height: 1fr; layout: horizontal; }
         #users, #health { width: 1fr; height: 1fr; }
         #jobs, #log { height: 1fr; }
-        #detail { width: 44; border-left: solid $secondary; }
+        #detail { width: 42; border-left: solid $secondary; }
         PaneWidget.-here > Rule { color: $text-primary; text-style: bold; }
     }
     MainScreen.-narrow {

@@ -13,11 +13,13 @@ from mmconsole.domain.filters import Order, Sort
 from mmconsole.tui.actions import Pane, State, bindings_of
 from mmconsole.tui.frame import Rule
 from mmconsole.tui.panes import StateChanged, TablePane
-from mmconsole.tui.user_rows import ALL_COLUMNS, COLUMNS, NARROW, SLIM, SORTS, USER, UserRows
+from mmconsole.tui.user_rows import ALL_COLUMNS, COLUMNS, COLUMNS_CLOSE, NARROW, SLIM, SORTS, USER, UserRows
 from mmconsole.tui.virtual_table import Column, VirtualTable
 
 _ROOM_FOR_ALL: Final = 92
 """Cells from which on every column has its place."""
+_ROOM_FOR_ALL_CLOSE: Final = 77
+"""The same for columns as narrow as they may be beside the details."""
 _ROOM_FOR_TIMES: Final = 74
 """Cells from which on there is room for when a token ends, and when it was checked."""
 
@@ -231,9 +233,7 @@ class UsersPane(TablePane):
             self._set_columns(self.size.width)
 
     def _set_columns(self, width: int) -> None:
-        columns: tuple[Column, ...] = (
-            COLUMNS if width >= _ROOM_FOR_ALL else NARROW if width >= _ROOM_FOR_TIMES else SLIM
-        )
+        columns: tuple[Column, ...] = self._fitting(width)
         if self._chosen_columns is not None:
             columns = tuple(column for column in ALL_COLUMNS if column.key in self._chosen_columns)
         if columns != self.table().columns:
@@ -241,6 +241,14 @@ class UsersPane(TablePane):
             if isinstance(rows, UserRows):
                 rows.columns = columns
             self.table().set_columns(columns)
+
+    def _fitting(self, width: int) -> tuple[Column, ...]:
+        """Those of the beginning, as far as there is room."""
+        if width >= _ROOM_FOR_ALL:
+            return COLUMNS
+        if width >= _ROOM_FOR_ALL_CLOSE and width < self.app.size.width:
+            return COLUMNS_CLOSE
+        return NARROW if width >= _ROOM_FOR_TIMES else SLIM
 
     # ── what is heard from the table ─────────────────────────────────────────────────────────────
 
