@@ -228,7 +228,9 @@ class World:
     @staticmethod
     async def until(condition: Callable[[], object]) -> None:
         """Give way to whoever is at work in this loop until it is so."""
-        while not condition():  # noqa: ASYNC110 - who is waited for has no event to tell
+        deadline = time.monotonic() + 120
+        while not condition():
+            assert time.monotonic() < deadline, "it never became so"
             await asyncio.sleep(0)
 
     # ── the server's life ────────────────────────────────────────────────────────────────────────
@@ -252,7 +254,7 @@ class World:
         """What somebody else does to, or sees in, the database."""
         if not self.database.startswith("sqlite"):
             return ask(self.database, statement, *values)
-        with closing(sqlite3.connect(self.file, timeout=10, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(self.file, timeout=60, isolation_level=None)) as connection:
             return connection.execute(statement, values).fetchall()
 
     def add(
@@ -303,7 +305,7 @@ class World:
         statement = f"SELECT * FROM {table} WHERE {key} = ?"
         if not self.database.startswith("sqlite"):
             return next(iter(ask_named(self.database, statement, value)), {})
-        with closing(sqlite3.connect(self.file, timeout=10)) as connection:
+        with closing(sqlite3.connect(self.file, timeout=60)) as connection:
             connection.row_factory = sqlite3.Row
             found = connection.execute(statement, (value,)).fetchone()
         return dict(found) if found else {}

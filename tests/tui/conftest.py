@@ -2,6 +2,7 @@
 
 import math
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -73,7 +74,7 @@ class Office:
             await database.write(change)
 
     def sql(self, statement: str, *values: Any) -> list[Any]:
-        with closing(sqlite3.connect(self.file, timeout=10, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(self.file, timeout=60, isolation_level=None)) as connection:
             return connection.execute(statement, values).fetchall()
 
     async def fill(self, count: int) -> None:
@@ -229,7 +230,9 @@ class AtWork(Watched):
 
     async def until(self, pilot: Pilot[None], so: Callable[[], object]) -> None:
         """Wait until something is so, but not for a console that has crashed."""
+        deadline = time.monotonic() + 120
         while not so():
+            assert time.monotonic() < deadline, f"it never became so:\n{self.text()}"
             if self.crash is not None:
                 raise self.crash
             await pilot.pause(0.01)

@@ -25,7 +25,7 @@ Spawned = Any
 def terminal() -> Iterator[Spawned]:
     """The small app on a terminal of 200 by 50."""
     environment = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "PLANTED": PLANTED, "PATH": "/usr/bin:/bin"}
-    child = pexpect.spawn(sys.executable, [APP], env=environment, encoding="utf-8", timeout=30, dimensions=(50, 200))
+    child = pexpect.spawn(sys.executable, [APP], env=environment, encoding="utf-8", timeout=120, dimensions=(50, 200))
     child.expect("ready")
     yield child
     child.close(force=True)

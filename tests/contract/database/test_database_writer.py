@@ -153,7 +153,7 @@ async def test_everybody_who_waits_is_failed_when_the_writer_dies(database: Data
             *(database.write(adds(n)) for n in range(100)),
             return_exceptions=True,
         ),
-        timeout=10,
+        timeout=60,
     )
 
     assert all(isinstance(result, DatabaseError) for result in results)
@@ -213,7 +213,7 @@ async def test_a_short_lock_of_another_program_is_waited_for(database: Database)
         assert not waiting.done()
         other.execute("COMMIT")
 
-    await asyncio.wait_for(waiting, timeout=5)
+    await asyncio.wait_for(waiting, timeout=60)
 
 
 async def test_two_open_databases_write_to_one_file(database: Database, settings: Settings) -> None:

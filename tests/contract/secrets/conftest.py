@@ -59,7 +59,7 @@ def _environment(home: Path) -> dict[str, str]:
 def _wait_for_service(address: str) -> None:
     question = ["dbus-send", f"--bus={address}", "--print-reply", "--dest=org.freedesktop.DBus", "/"]
     question += ["org.freedesktop.DBus.NameHasOwner", "string:org.freedesktop.secrets"]
-    for _ in range(200):
+    for _ in range(1200):
         answer = subprocess.run(question, capture_output=True, text=True, check=False)
         if "boolean true" in answer.stdout:
             return

@@ -29,7 +29,7 @@ def simulator() -> Simulator:
 async def client(simulator: Simulator) -> AsyncIterator[MattermostClient]:
     async with (
         serve(simulator) as url,
-        open_client(url, Secret(simulator.admin_token), timeout=2, timing=Timing(sleep=no_sleep)) as opened,
+        open_client(url, Secret(simulator.admin_token), timeout=30, timing=Timing(sleep=no_sleep)) as opened,
     ):
         yield opened
 
@@ -68,9 +68,9 @@ async def test_a_create_whose_outcome_is_in_doubt_leaves_at_most_one_token_that_
 async def test_a_create_that_hangs_is_lost_and_made_once(
     simulator: Simulator,
 ) -> None:
-    async with serve(simulator) as url, open_client(url, Secret(simulator.admin_token), timeout=0.3) as client:
+    async with serve(simulator) as url, open_client(url, Secret(simulator.admin_token), timeout=1) as client:
         me = await client.whoami()
-        simulator.faults.add(Fault("hang", method="POST", path="/users/{id}/tokens", seconds=30))
+        simulator.faults.add(Fault("hold_answer", method="POST", path="/users/{id}/tokens"))
 
         with pytest.raises(AnswerLost):
             await client.create_token(me.id, description=MARKER)

@@ -282,7 +282,7 @@ async def _half_open(port: int) -> socket.socket:
 
 @pytest.mark.parametrize("slow", [keep_silent, dribble])
 async def test_a_slow_answer_ends_in_time_and_a_create_is_not_repeated(serving: Any, slow: Any) -> None:
-    async with serving(slow) as server, opening(server.url, timeout=0.2) as client:
+    async with serving(slow) as server, opening(server.url, timeout=1) as client:
         with pytest.raises(AnswerLost, match="no whole answer in time"):
             await create_token(client)
 

@@ -203,12 +203,13 @@ async def test_account_that_must_set_up_a_second_factor_gets_no_token_and_says_w
 
 @pytest.mark.parametrize("call", [ME, MY_TEAMS, TOKEN, CREATE, JOIN], ids=" ".join)
 async def test_server_that_hangs_is_given_up_and_cleared_up_after(world: World, call: tuple[str, str]) -> None:
-    world.set(mattermost__timeout=0.25)
+    world.set(mattermost__timeout=1)
     ann = world.add("ann@x.test")
-    world.server.faults.add(Fault("hang", *call, times=1, after=int(call == ME), seconds=1))
+    world.server.faults.add(Fault("hold_answer", *call, times=1, after=int(call == ME)))
 
     await world.sync()
 
+    world.set(mattermost__timeout=30)
     await settles(world, ann)
 
 
@@ -456,7 +457,7 @@ async def test_database_locked_for_too_long_ends_the_run_and_loses_nothing(
 
     async def lock() -> sqlite3.Connection:
         await world.until(lambda: len(world.server.marked) >= 3)
-        connection = sqlite3.connect(world.file, timeout=10, isolation_level=None)
+        connection = sqlite3.connect(world.file, timeout=60, isolation_level=None)
         connection.execute("BEGIN IMMEDIATE")
         return connection
 

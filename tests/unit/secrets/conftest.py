@@ -60,12 +60,12 @@ def _assert_silent(fault: BaseException, secret: str) -> None:
     assert not any(part in said for part in parts_of(secret))
 
 
-def entry(*, seconds: float = 20) -> KeyringEntry:
+def entry(*, seconds: float = 60) -> KeyringEntry:
     """Where the administrator's token would be kept."""
     return KeyringEntry("default.admin-token", key="admin_token.source", seconds=seconds)
 
 
-def wait_for(happened: Callable[[], bool], *, seconds: float = 20) -> bool:
+def wait_for(happened: Callable[[], bool], *, seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while not (done := happened()) and time.monotonic() < end:
         time.sleep(0.02)

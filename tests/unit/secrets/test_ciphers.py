@@ -267,12 +267,12 @@ def test_a_hundred_thousand_envelopes_open_in_seconds() -> None:
     one = vault()
     envelopes = [one.seal(TOKEN, UserId(str(row))) for row in range(10_000)]
 
-    start = time.perf_counter()
+    start = time.process_time()
     for row, envelope in enumerate(envelopes):
         one.open(envelope, UserId(str(row)))
 
-    # A tenth of them, on a slow and busy machine; a quiet one takes a tenth of that.
-    assert time.perf_counter() - start < 2
+    # A tenth of them, on a slow machine; a fast one takes a tenth of that.
+    assert time.process_time() - start < 2
 
 
 def test_a_vault_of_the_settings_reads_keys_only_if_they_are_needed(

@@ -31,10 +31,11 @@ def test_a_keyring_that_hangs_is_given_up(select: Select, folder: Path, key: str
     select("strange.Hanging")
     start = time.monotonic()
 
-    with pytest.raises(KeyringSlow, match=f"within 2 s.*set `{key}`"):
-        KeyringEntry("name", key=key, seconds=2).read()
+    # Enough for its process to begin on a busy machine, which is what hangs.
+    with pytest.raises(KeyringSlow, match=f"within 5 s.*set `{key}`"):
+        KeyringEntry("name", key=key, seconds=5).read()
 
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 55
     assert wait_for((folder / "hangs").exists, seconds=0)
     child, grandchild = map(int, (folder / "hangs").read_text().split())
     assert wait_for(lambda: not is_running(child) and not is_running(grandchild))
@@ -55,11 +56,11 @@ def test_a_d_bus_that_accepts_and_never_answers_holds_nobody_up(
 
 def test_an_interrupted_wait_leaves_no_child(select: Select, folder: Path) -> None:
     select("strange.Hanging")
-    waiting = _waiting_process(seconds=30)
+    waiting = _waiting_process(seconds=60)
     assert wait_for((folder / "hangs").exists)
 
     waiting.send_signal(signal.SIGINT)
-    waiting.wait(20)
+    waiting.wait(60)
 
     child = int((folder / "hangs").read_text().split()[0])
     assert wait_for(lambda: not is_running(child))
@@ -67,12 +68,12 @@ def test_an_interrupted_wait_leaves_no_child(select: Select, folder: Path) -> No
 
 def test_a_child_ends_itself_when_its_parent_was_killed(select: Select, folder: Path) -> None:
     select("strange.Hanging")
-    waiting = _waiting_process(seconds=4)
+    waiting = _waiting_process(seconds=8)
     assert wait_for((folder / "hangs").exists)
     child, grandchild = map(int, (folder / "hangs").read_text().split())
 
     waiting.kill()
-    waiting.wait(20)
+    waiting.wait(60)
 
     assert wait_for(lambda: not is_running(child))
     os.kill(grandchild, signal.SIGKILL)
@@ -89,7 +90,7 @@ def _waiting_process(*, seconds: float) -> subprocess.Popen[bytes]:
 def test_a_back_end_that_leaves_threads_and_processes_behind_holds_nobody_up(select: Select) -> None:
     select("strange.Lingering")
 
-    assert entry(seconds=20).read() is None
+    assert entry(seconds=60).read() is None
 
 
 def test_a_person_gets_more_time_to_unlock(settings_of: Callable[..., Settings]) -> None:

@@ -195,7 +195,8 @@ async def test_real_costs_make_a_call_as_slow_as_a_real_server(make_api: Callabl
     await asyncio.gather(*(api.user(name) for name in names))
 
     assert time.monotonic() - begun >= 2 * 0.1265 - 0.02
-    assert time.process_time() - busy < 0.15
+    # At work it would have been 0.5 s.
+    assert time.process_time() - busy < 0.4
     assert api.simulator.workers.busy == pytest.approx(4 * 0.1265)
 
 
@@ -250,7 +251,7 @@ def test_a_process_of_its_own_ends_quietly_when_told_to(number: signal.Signals) 
 
     answer = httpx.get(url + "/api/v4/system/ping").json()["status"]
     process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=120)
 
     assert answer == "OK"
     assert (process.returncode, errors) == (0, "")
