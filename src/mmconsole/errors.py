@@ -90,6 +90,7 @@
     │   └── FileThere               2
     ├── FileUnwritable                  1
     ├── UserUnknown                     1
+    │   ├── NoSuchId
     │   └── NobodyKnown
     ├── AmbiguousName                   2
     ├── ListRefused                     1
@@ -639,6 +640,10 @@ class UserUnknown(MmconsoleError):
     `mmconsole users list --filter WORD` finds users by a part of their name."""
 
     http_status = 404
+
+
+class NoSuchId(UserUnknown):
+    """There is no user whose id is `{name}`; an address or a username does not count here."""
 
 
 class NobodyKnown(UserUnknown):

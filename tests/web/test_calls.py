@@ -23,6 +23,20 @@ async def test_a_user_is_brought_into_step(site: "Site") -> None:
     site.world.assert_in_step(ann)
 
 
+async def test_what_a_call_did_is_told_under_the_name_of_its_key(site: "Site") -> None:
+    ann, project = site.world.add("ann@example.org", verified=True), "/api/mattermost/projects/7/channel"
+
+    await site.ask("POST", f"/api/mattermost/users/{ann}/sync")
+    made = await site.ask("PUT", project, json={"name": "Bridge", "team": "main"})
+    await site.ask("POST", f"/api/mattermost/channels/{made.json()['channel']['name']}/members", json={"user": ann})
+    await site.ask("DELETE", project)
+
+    by_key = site.world.sql("SELECT verb FROM mmconsole_activity WHERE actor = 'key test' ORDER BY id")
+    verbs = ["account created", "token generated", "channel created", "channel joined", "channel archived"]
+    assert [verb for (verb,) in by_key if verb in verbs] == verbs
+    assert set(site.world.sql("SELECT actor FROM mmconsole_jobs")) == {("key test",)}
+
+
 async def test_users_who_are_synced_at_once_are_synced_one_after_the_other(site: "Site") -> None:
     people = [site.world.add(f"user{n}@example.org", verified=True) for n in range(5)]
 
@@ -48,6 +62,7 @@ async def test_a_user_without_row_and_one_named_by_address_are_unknown(site: "Si
     by_address = await site.ask("POST", "/api/mattermost/users/ann@example.org/sync")
 
     assert [gone.status_code, by_address.status_code] == [404, 404]
+    assert "whose id is `ann@example.org`" in by_address.json()["detail"]
 
 
 async def test_a_user_is_added_to_a_channel_as_themselves(site: "Site", ann: str) -> None:

@@ -17,7 +17,7 @@ from mmconsole.services.jobs import Applier, Journal, Runner
 from mmconsole.services.leases import Lease
 from mmconsole.services.planning import Brief
 from mmconsole.services.recovery import Recovered, Recovery
-from mmconsole.services.runs import Run
+from mmconsole.services.runs import Run, acting
 from mmconsole.services.server import Server
 from mmconsole.services.steps import Steps
 from mmconsole.services.storage import Storage
@@ -120,7 +120,7 @@ class Applying:
         summary.fault = await runner.run(done, watching.stop)
 
     def run(self, lease: Lease, *, job_id: int | None = None) -> Run:
-        return Run(lease, self._actor, self._now, job_id)
+        return Run(lease, acting(self._actor), self._now, job_id)
 
     def steps(self, brief: Brief, lease: Lease, job_id: int | None) -> Steps:
         """Who does what stands in the journal of a sync."""

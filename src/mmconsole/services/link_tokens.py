@@ -20,7 +20,7 @@ from mmconsole.domain.secrets import Secret
 from mmconsole.domain.token_plans import Act, TokenRules, plan_token
 from mmconsole.domain.tokens import Health, Intent, TokenRecord
 from mmconsole.domain.users import User, UserId
-from mmconsole.errors import LinkRefused, RepairedLately, TokenUntold, Unauthorized, UserUnknown
+from mmconsole.errors import LinkRefused, NoSuchId, RepairedLately, TokenUntold, Unauthorized
 from mmconsole.secrets.forms import Form, form_of
 from mmconsole.services.applying import Applying
 from mmconsole.services.changes import note
@@ -118,7 +118,7 @@ class LinkTokens:
     async def working(self, user_id: UserId) -> Held:
         """A user's token that has just been seen to work.
 
-        Raises UserUnknown, LinkRefused, RepairedLately, TokenUntold, Busy, SecretError, and what calls raise.
+        Raises NoSuchId, LinkRefused, RepairedLately, TokenUntold, Busy, SecretError, and what calls raise.
         """
         task = self._under_way.get(user_id)
         if task is None:
@@ -235,9 +235,9 @@ def _read_past(db: Snapshot, *, user_id: UserId) -> _Past:
 
 
 def _demand_linkable(user_id: UserId, row: StoredToken) -> tuple[User, AccountId]:
-    """Raises UserUnknown and LinkRefused."""
+    """Raises NoSuchId and LinkRefused."""
     if row.user is None:
-        raise UserUnknown(name=user_id)
+        raise NoSuchId(name=user_id)
     with suppress(KeyError):
         raise LinkRefused(user_id=user_id, why=_REFUSED[_standing(row)])
     if not row.user.active:
@@ -277,6 +277,6 @@ def _was_seen_to_work(record: TokenRecord, now: datetime) -> bool:
 def _is_linkable(row: StoredToken) -> bool:
     try:
         _demand_linkable(row.user_id, row)
-    except (UserUnknown, LinkRefused):
+    except (NoSuchId, LinkRefused):
         return False
     return True

@@ -21,6 +21,7 @@ from mmconsole.domain.secrets import Secret
 from mmconsole.domain.users import UserId
 from mmconsole.errors import LinkRefused, MagicLinkError, TicketExpired, TicketSpent, TicketUnknown
 from mmconsole.services.link_tokens import Held, LinkTokens, StoredToken, trusted
+from mmconsole.services.runs import asked_by
 
 _REMEMBERED: Final = timedelta(days=1)
 """How long an ended ticket is still known, to tell a used one from a made-up one."""
@@ -85,7 +86,8 @@ class MagicLinks:
         if stored is not None:
             held = await self._tokens.opened(stored)
             return IssuedLink(user_id, code, held.secret, ticket.expires_at)
-        held = await self._tokens.working(user_id)
+        with asked_by(by):
+            held = await self._tokens.working(user_id)
         # Trying it, or making another, may have taken a while.
         ticket = await self._ticket(code, user_id, by=by)
         await self._database.write(partial(_store, ticket=ticket))
@@ -109,7 +111,8 @@ class MagicLinks:
         Raises what `look` and `LinkTokens.working` raise.
         """
         ticket = await self._find(code, at=at)
-        held = await self._tokens.working(ticket.user_id)
+        with asked_by(ticket.issued_by):
+            held = await self._tokens.working(ticket.user_id)
         if not await self._database.write(partial(_spend, ticket=ticket, held=held, now=self._now(), at=at)):
             await self._find(code, at=at)
             raise TicketExpired

@@ -1,9 +1,11 @@
 """A run: one process that changes things, with its lease, its job and its name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from mmconsole.database import Transaction
 from mmconsole.domain.activity import Activity, Level
@@ -11,6 +13,26 @@ from mmconsole.domain.users import UserId
 from mmconsole.services.leases import Lease, Unleased
 
 T = TypeVar("T")
+
+_caller: Final[ContextVar[str]] = ContextVar("caller", default="")
+
+
+@contextmanager
+def asked_by(caller: str) -> Iterator[None]:
+    """What is begun within is done for somebody who asks from outside, and the log names them."""
+    token = _caller.set(caller)
+    try:
+        yield
+    finally:
+        _caller.reset(token)
+
+
+def acting(actor: str) -> str:
+    """Who is behind what is begun here: whoever asked for it, else this process.
+
+    It is asked where a run begins, since what is written is written in another thread.
+    """
+    return _caller.get() or actor
 
 
 @dataclass(frozen=True, slots=True)

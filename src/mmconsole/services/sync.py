@@ -14,6 +14,7 @@ from mmconsole.services.jobs import Journal, end_left
 from mmconsole.services.leases import Lease, hold
 from mmconsole.services.planning import Brief, Planning, noted
 from mmconsole.services.recovery import Recovered
+from mmconsole.services.runs import acting
 from mmconsole.services.server import Server
 from mmconsole.services.summary import Confirm, Progress, Silent, Summary, SyncRequest, always
 
@@ -80,7 +81,7 @@ class Sync:
                 # One that covers everybody plans anew what earlier ones have left.
                 await end_left(lease, KIND, at=self._now())
             looked_at = await self._server_time()
-            job = Journal(lease, kind=KIND, title=title_of(request), actor=self._actor, now=self._now)
+            job = Journal(lease, kind=KIND, title=title_of(request), actor=acting(self._actor), now=self._now)
             await self._plan_into(job, brief, summary, watching)
             summary.forecast = await self._applying.forecast(summary, brief)
             if summary.planned:

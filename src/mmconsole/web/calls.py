@@ -57,27 +57,28 @@ class _Desk:
 
     async def sync(self, request: Request, user: _ID) -> Response:
         """Bring one user, their account and their token into step."""
-        _, user_id = await self._door.caller_for(request, Scope.SYNC, user)
-        return _told(await self._calls.sync_user(user_id))
+        caller, user_id = await self._door.caller_for(request, Scope.SYNC, user)
+        return _told(await self._calls.sync_user(user_id, by=caller.name))
 
     async def add_member(self, request: Request, channel: str, member: Member) -> Response:
         """Add a user to a public channel, as themselves. A channel is named as `team/channel`, or by its id."""
-        _, user_id = await self._door.caller_for(request, Scope.CHANNEL, member.user)
-        return _told(await self._calls.add_to_channel(channel, user_id))
+        caller, user_id = await self._door.caller_for(request, Scope.CHANNEL, member.user)
+        return _told(await self._calls.add_to_channel(channel, user_id, by=caller.name))
 
     async def open_channel(
         self, request: Request, project: _Project, facts: Annotated[ProjectFacts | None, Body()] = None
     ) -> Response:
         """Make sure that a project has its channel."""
-        await self._door.caller(request, Scope.PROJECT)
+        caller = await self._door.caller(request, Scope.PROJECT)
         given = facts or ProjectFacts()
-        change = await self._calls.open_channel(_id_of(project), name=given.name, team=given.team)
+        change = await self._calls.open_channel(_id_of(project), by=caller.name, name=given.name, team=given.team)
         return JSONResponse(_channel(project, change))
 
     async def archive_channel(self, request: Request, project: _Project) -> Response:
         """Archive a project's channel. One that has none, or whose channel is archived, is left as it is."""
-        await self._door.caller(request, Scope.PROJECT)
-        return JSONResponse(_channel(project, await self._calls.archive_channel(_id_of(project))))
+        caller = await self._door.caller(request, Scope.PROJECT)
+        change = await self._calls.archive_channel(_id_of(project), by=caller.name)
+        return JSONResponse(_channel(project, change))
 
 
 def _id_of(project: str) -> ProjectId:

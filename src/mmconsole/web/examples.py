@@ -8,7 +8,11 @@ _PROBLEMS: Final[dict[int, tuple[str, str, str]]] = {
     400: ("UsageError", "Something in the request is wrong.", "`user` is no id of a users table."),
     401: ("NotAuthenticated", "Who asks is not known. Nothing is said about any user.", "Show who you are."),
     403: ("NotAllowed", "Who asks is known, and may not do this.", "Its key has no scope `link`."),
-    404: ("UserUnknown", "There is no such user, or it is not the caller's.", "There is no user 17."),
+    404: (
+        "NoSuchId",
+        "There is no such user.",
+        "There is no user whose id is `17`.",
+    ),
     409: ("LinkRefused", "The user cannot have it now: no account yet, inactive, withheld.", "The user is inactive."),
     429: ("TooManyRequests", "Too many requests; `Retry-After` says when to come again.", "Try again in 2 s."),
     503: ("Unreachable", "Mattermost or the database is away; nothing is lost.", "This cannot be done right now."),

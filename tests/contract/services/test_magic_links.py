@@ -200,6 +200,7 @@ async def test_a_missing_token_is_made(world: "World") -> None:
         link = await issued(core, user_id)
 
     assert link.token.reveal() == world.secret(user_id)
+    assert world.sql("SELECT actor FROM mmconsole_activity WHERE verb = 'token generated'")[-1] == ("key test",)
     world.assert_in_step(user_id)
 
 

@@ -38,7 +38,7 @@ from mmconsole.services.channels.runs import (
 )
 from mmconsole.services.jobs import Journal, end_left
 from mmconsole.services.leases import Unleased, hold
-from mmconsole.services.runs import Run
+from mmconsole.services.runs import Run, acting
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
 from mmconsole.services.summary import Progress, Silent, always
@@ -177,7 +177,7 @@ class Channels:
         """
         await self._server.bind()
         found = await self._open_for_adding(channel, as_admin=as_admin)
-        run = Run(Unleased(self._database), self._actor, self._now)
+        run = Run(Unleased(self._database), acting(self._actor), self._now)
         return await self._adding.add(found, user, run, as_admin=as_admin)
 
     async def plan_adding(self, channel: str, users: Sequence[str], *, as_admin: bool = False) -> Added:
@@ -289,6 +289,6 @@ class Channels:
         """The right to make and archive channels, which nobody else has meanwhile."""
         async with self._turn, hold(self._database, archive.LEASE, holder=self._actor, wait=True) as lease:
             await self._server.bind()
-            run = Run(lease, self._actor, self._now)
+            run = Run(lease, acting(self._actor), self._now)
             await self._archive.close_left(run)
             yield run

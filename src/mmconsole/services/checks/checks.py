@@ -29,7 +29,7 @@ from mmconsole.services.leases import Unleased
 from mmconsole.services.look import BATCH
 from mmconsole.services.memberships import teams_of
 from mmconsole.services.overview import Overview
-from mmconsole.services.runs import Run
+from mmconsole.services.runs import Run, acting
 from mmconsole.services.server import Server
 from mmconsole.services.storage import Storage
 from mmconsole.services.summary import KEPT_RESULTS, Progress, Silent
@@ -181,7 +181,7 @@ class Checks:
 
     async def _store(self, found: Sequence["_Found"], at: datetime) -> int:
         """All of a page in one transaction. Returns how many records say something else now."""
-        run = Run(Unleased(self._database), self._actor, self._now)
+        run = Run(Unleased(self._database), acting(self._actor), self._now)
         same = [one.old for one in found if one.definite and one.old is not None and one.old is one.new]
         changes = [change for one in found if (change := one.change(at)) is not None]
 
