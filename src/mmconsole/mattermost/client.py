@@ -4,6 +4,7 @@ Calls made for a user take that user's secret; all others are made with the admi
 credential an operation uses is decided by the services, never here.
 """
 
+from mmconsole.domain.secrets import Secret
 from mmconsole.mattermost.accounts import AccountCalls
 from mmconsole.mattermost.channels import ChannelCalls
 from mmconsole.mattermost.exchange import Exchange
@@ -23,6 +24,10 @@ class MattermostClient(AccountCalls, TokenCalls, TeamCalls, ChannelCalls, Server
     def server(self) -> str:
         """The server's address."""
         return self._exchange.server
+
+    def use_admin_token(self, token: Secret) -> None:
+        """Ask with this one from now on, in place of one that the server does not accept any more."""
+        self._exchange.use_admin_token(token)
 
     @property
     def pace(self) -> Pace:

@@ -112,6 +112,10 @@ class Exchange:
     def has_admin(self) -> bool:
         return self._admin_token is not None
 
+    def use_admin_token(self, token: Secret) -> None:
+        """Ask with this one from now on, in place of one that the server does not accept any more."""
+        self._admin_token = token
+
     @property
     def last_request_id(self) -> str:
         """The server's id of the last call this task made, empty when it said none."""

@@ -10,7 +10,7 @@ from mmconsole.config import Settings
 from mmconsole.database import Database
 from mmconsole.domain.accounts import ServerFacts
 from mmconsole.domain.secrets import Secret
-from mmconsole.errors import AdminTokenTooWeak, TokensSwitchedOff
+from mmconsole.errors import AdminTokenDead, AdminTokenTooWeak, TokensSwitchedOff
 from mmconsole.mattermost import open_client
 from mmconsole.secrets import admin_token
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Server:
     """One client for the whole process.
 
-    The admin token is fetched at the first call, not at the start: commands that only read the database need none.
+    The admin token is fetched at the first call, not at the start: commands that only read the database need none. And
+    it is fetched again after the server has refused it, for a service outlives the token that it began with.
     """
 
     def __init__(
@@ -42,6 +43,8 @@ class Server:
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._client: MattermostClient | None = None
+        self._refused = False
+        """Whether the server does not accept the admin token any more."""
         self._facts: ServerFacts | None = None
 
     async def client(self) -> "MattermostClient":
@@ -52,6 +55,8 @@ class Server:
         async with self._opening:
             if self._client is None:
                 self._client = await self._open()
+            elif self._refused:
+                await self._renew(self._client)
         return self._client
 
     async def facts(self) -> ServerFacts:
@@ -78,8 +83,7 @@ class Server:
     async def _open(self) -> "MattermostClient":
         values = self._settings.values.mattermost
         url = self._settings.server
-        # The keyring may hang until its deadline; the loop must go on meanwhile.
-        token = await asyncio.to_thread(self._load_token, self._settings)
+        token = await self._token()
         if warning := admin_token.place(self._settings).warning:
             self._warn(warning)
         opening = open_client(
@@ -97,7 +101,19 @@ class Server:
             self._stack = opened.pop_all()
         return client
 
+    async def _renew(self, client: "MattermostClient") -> None:
+        """Go on with the token that `mmconsole login` has stored since, if there is another one."""
+        client.use_admin_token(await self._token())
+        await self._check(client)
+        self._refused = False
+
+    async def _token(self) -> Secret:
+        # The keyring may hang until its deadline; the loop must go on meanwhile.
+        return await asyncio.to_thread(self._load_token, self._settings)
+
     def _tell(self, call: "HttpDiagnostic") -> None:
+        if call.fault == AdminTokenDead.__name__:
+            self._refused = True
         if self.heard is not None:
             self.heard(call)
 

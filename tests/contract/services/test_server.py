@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mmconsole.errors import Unreachable
+from mmconsole.errors import AdminTokenDead, AdminTokenTooWeak, Unreachable
 from mmconsole.mattermost.transport import AiohttpTransport
 
 if TYPE_CHECKING:
@@ -32,3 +32,22 @@ async def test_a_server_that_is_not_there_yet_leaves_no_client_behind_however_of
 
         assert left == 0
         assert transports() - others == 1
+
+
+async def test_a_service_goes_on_with_the_admin_token_that_was_stored_since(world: World) -> None:
+    state = world.server.state
+    old = state.by_secret[world.admin_token]
+    weak = state.add_token(world.server.add("weak@x.test"), "weak").secret
+    async with world.core() as core:
+        await core.server.client()
+        state.remove_token(old)
+        world.admin_token = weak
+        with pytest.raises(AdminTokenDead):
+            await (await core.server.client()).whoami()
+        for _ in range(2):
+            with pytest.raises(AdminTokenTooWeak):
+                await core.server.client()
+
+        world.admin_token = state.add_token(state.users[old.user_id], "new").secret
+
+        assert "system_admin" in (await (await core.server.client()).whoami()).roles
