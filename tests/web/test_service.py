@@ -200,7 +200,7 @@ async def test_a_slow_body_is_not_waited_for(open_site: "OpenSite") -> None:
 
 
 async def test_a_slow_head_is_not_waited_for(site: "Site", monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmconsole.web.serving._HEAD_WITHIN", 0.05)
+    monkeypatch.setattr("mmconsole.web.serving._HEAD_WITHIN", 0.5)
     signals = Told()
 
     with listening(WebSettings(listen="127.0.0.1:0")) as listener:

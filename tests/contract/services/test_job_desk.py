@@ -16,6 +16,7 @@ from mmconsole.services.job_desk import Told
 from mmconsole.services.resumption import Again
 from mmconsole.services.summary import Silent, SyncRequest, always
 from mmconsole.services.undoing import Undoing
+from mmconsole.simulator import Fault
 
 if TYPE_CHECKING:
     from tests.conftest import World
@@ -40,13 +41,15 @@ async def test_job_is_ended_from_another_process_after_the_users_under_way(
     for number in range(80):
         world.add(f"p{number}@x.test")
     world.set(mattermost__max_concurrency=1)
+    held = world.server.faults.add(Fault("hold", "POST", "/users/{id}/tokens", after=3))
 
     async def interfere() -> Told:
-        await world.until(lambda: len(world.server.marked) >= 3)
+        await world.until(lambda: held.holding)
         async with world.core() as other:
             known = await other.jobs.show(1)
             assert (known.alive, known.interrupted) == (True, False)
             told: Told = await getattr(other.jobs, verb)(1)
+            held.let_go()
             return told
 
     async with world.core() as core:
