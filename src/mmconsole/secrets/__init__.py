@@ -6,7 +6,7 @@ Importing it loads neither; each is loaded by the call that needs it.
 from mmconsole.secrets import admin_token, laravel_keys, seal_keys
 from mmconsole.secrets.admin_token import check_transport
 from mmconsole.secrets.ciphers import Vault, open_vault
-from mmconsole.secrets.files import open_private
+from mmconsole.secrets.files import new_draft, open_private
 from mmconsole.secrets.forms import Form, form_of
 from mmconsole.secrets.laravel_keys import LaravelKey, LaravelKeys
 from mmconsole.secrets.passwords import random_password
@@ -28,6 +28,7 @@ __all__ = [
     "check_transport",
     "form_of",
     "laravel_keys",
+    "new_draft",
     "new_installation_key",
     "open_private",
     "open_vault",

@@ -5,9 +5,11 @@ What is checked is the opened file, not its name, so that nobody can exchange it
 
 import os
 import stat
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from errno import ELOOP
+from glob import escape
 from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO, ClassVar, Final
@@ -17,6 +19,10 @@ from mmconsole.errors import ExposedFile, FileThere, SecretError
 
 SIZE_LIMIT: Final = 64 * 1024
 """Bytes. No secret is larger, and a wrong path may name something endless."""
+_DRAFT_BYTES: Final = 8
+_HEX: Final = "[0-9a-f]"
+_DRAFT_IS_LEFT_AFTER: Final = 3_600
+"""Seconds. One that is younger may be another operator's, who writes it right now."""
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -144,9 +150,19 @@ def _make_folder(folder: Path) -> None:
         place.mkdir(mode=0o700, exist_ok=True)
 
 
+def new_draft(path: Path) -> Path:
+    """Where a file is written before it gets its name. Drafts that a kill -9 has left there are removed."""
+    for left in path.parent.glob(f".{escape(path.name)}.{_HEX * 2 * _DRAFT_BYTES}"):
+        with suppress(OSError):
+            facts = left.lstat()
+            if stat.S_ISREG(facts.st_mode) and time.time() - facts.st_mtime > _DRAFT_IS_LEFT_AFTER:
+                left.unlink()
+    return path.with_name(f".{path.name}.{token_hex(_DRAFT_BYTES)}")
+
+
 def _replace(path: Path, secret: Secret) -> None:
     """Put a complete new file in the old one's place, durably: a crash leaves the old or the new one."""
-    draft = path.with_name(f".{path.name}.{token_hex(8)}")
+    draft = new_draft(path)
     _write_draft(draft, secret)
     try:
         draft.replace(path)

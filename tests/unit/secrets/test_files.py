@@ -28,6 +28,18 @@ def put(path: Path, text: str | bytes = TEXT, mode: int = 0o600) -> SecretFile:
     return SecretFile(path)
 
 
+def test_a_draft_that_a_crash_has_left_goes_with_the_next_writing_and_a_fresh_one_stays(path: Path) -> None:
+    left, fresh, other = (path.with_name(name) for name in (f".token.{'a' * 16}", f".token.{'b' * 16}", ".token.bak"))
+    for file in (left, fresh, other):
+        put(file)
+    for file in (left, other):
+        os.utime(file, (0, 0))
+
+    SecretFile(path).write(Secret(TEXT))
+
+    assert [file.exists() for file in (left, fresh, other, path)] == [False, True, True, True]
+
+
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 def test_a_written_file_and_its_new_folders_are_ours_alone(tmp_path: Path, umask: int) -> None:
     path = tmp_path / "a" / "b" / "token"

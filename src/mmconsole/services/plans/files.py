@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, BinaryIO, Final, Self
 
 from mmconsole.domain.plans import Kind, UserPlan
@@ -28,7 +27,7 @@ from mmconsole.errors import (
     PlanMissing,
     PlanNewer,
 )
-from mmconsole.secrets import Signing, open_private
+from mmconsole.secrets import Signing, new_draft, open_private
 from mmconsole.services.look import Planned
 from mmconsole.services.plans.text import document_of, plan_from
 from mmconsole.services.summary import Summary
@@ -86,12 +85,12 @@ class PlanDraft:
     def __init__(self, path: Path, header: PlanHeader, signing: Signing) -> None:
         """Raises FileThere, and PlanError when nothing can be written there."""
         self._path = path
-        self._draft = path.with_name(f".{path.name}.{token_hex(8)}")
         if path.exists() or path.is_symlink():
             raise FileThere(file=path)
         signature = signing.begin(header.key)
         assert signature is not None  # noqa: S101 - the header names the key that signs
         self._signature = signature
+        self._draft = new_draft(path)
         try:
             opened = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as fault:
