@@ -4,6 +4,9 @@ Decoded and checked by msgspec in one pass: unknown fields are skipped, absent o
 fault of its own. As seen on 11.6.0.
 """
 
+from collections.abc import Iterable, Iterator
+from functools import partial
+from operator import attrgetter
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct, field
@@ -206,8 +209,16 @@ def account_of(row: AccountRow, *, written: bool = False) -> Account:
     )
 
 
+_FIELDS_OF_A_TOKEN: Final = attrgetter("id", "user_id", "description", "is_active", "expires_at")
+
+
 def token_of(row: TokenRow | NewTokenRow) -> Token:
     return Token(row.id, row.user_id, row.description, row.is_active, row.expires_at)
+
+
+def tokens_of(rows: Iterable[TokenRow]) -> Iterator[Token]:
+    """The same of a page, in half the time: a sync with nothing to do makes one of every token there is."""
+    return map(partial(tuple.__new__, Token), map(_FIELDS_OF_A_TOKEN, rows))
 
 
 def team_of(row: TeamRow) -> Team:

@@ -56,7 +56,7 @@ class TokenCalls:
                 about=lambda rows: all(row.user_id == account_id for row in rows),
             )
             known = len(found)
-            found.update((token.id, token) for token in map(schemas.token_of, rows))
+            found.update((token.id, token) for token in schemas.tokens_of(rows))
             if len(rows) < PAGE:
                 return list(found.values())
             if len(found) == known:
@@ -69,7 +69,7 @@ class TokenCalls:
         The pages have no order, so a token that none of them showed may still exist: ask `find_token`.
         """
         rows = await self._exchange.ask(_PAGE, query=f"page={page}&per_page={per_page}")
-        return list(map(schemas.token_of, rows))
+        return list(schemas.tokens_of(rows))
 
     async def find_token(self, token_id: TokenId) -> Token | None:
         """A token; None only when the server says that it does not exist."""

@@ -100,11 +100,12 @@ class Look:
         self._teams = teams
         self._shared: frozenset[UserId] = frozenset()
         self._twice: frozenset[AccountId] = frozenset()
-        self._listed_accounts = False
+        self._unlinked = 0
+        self._listed_accounts: bool | None = None
 
     async def batches(self, *, advance: Callable[[int], None]) -> AsyncIterator[Batch]:
         """Plan everybody in the aim; `advance` hears how many users were read."""
-        await asyncio.gather(self._find_shared(), self._list_tokens(), self._list_accounts())
+        await asyncio.gather(self._find_shared(), self._list_tokens())
         linked = 0
         async for page in self._pages():
             linked += page.linked
@@ -171,16 +172,24 @@ class Look:
         async for tokens in all_pages(self._client.tokens_page):
             await self._scratch.add_tokens(tokens)
 
-    async def _list_accounts(self) -> None:
-        """Read the whole list of accounts when that is cheaper than asking for each unlinked user by address."""
-        if self._aim.ids is not None:
-            return
+    async def _lists_accounts(self, unlinked: int) -> bool:
+        """Whether all accounts are in the scratch, after so many more unlinked users were met.
+
+        They are read once that is cheaper than asking for each of these users by address. A sync with nothing to do
+        meets none, and does not even count them.
+        """
+        self._unlinked += unlinked
+        if self._listed_accounts is None and self._aim.ids is None and self._unlinked >= _FEW:
+            self._listed_accounts = await self._list_accounts()
+        return bool(self._listed_accounts)
+
+    async def _list_accounts(self) -> bool:
         unlinked = await self._database.read(lambda db: db.roster.count_unlinked())
-        if unlinked < _FEW or await self._client.count_accounts() / PAGE > unlinked / 4:
-            return
+        if await self._client.count_accounts() / PAGE > unlinked / 4:
+            return False
         async for accounts in all_pages(self._client.accounts_page):
             await self._scratch.add_accounts(accounts)
-        self._listed_accounts = True
+        return True
 
     async def _plan(self, page: Page) -> Batch:
         """Sort out the many that are in step before anything is made for them; decide about the rest."""
@@ -261,7 +270,7 @@ class Look:
     async def _by_address(self, unlinked: list[User]) -> dict[str, Account]:
         # One row with an address that no server takes must not end the run for everybody.
         addresses = [user.address for user in unlinked if user.address and is_address(user.address)]
-        if self._listed_accounts:
+        if await self._lists_accounts(len(addresses)):
             return await self._scratch.accounts_by_email(addresses)
         found = await at_once(self._find_by_address, addresses)
         return {account.email.lower(): account for account in found if account is not None}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mmconsole.core import Keys, open_core
+from mmconsole.database import Roster
 from mmconsole.domain.plans import Kind
 from mmconsole.domain.secrets import Secret
 from mmconsole.errors import (
@@ -45,6 +46,26 @@ async def test_limit_leaves_the_rest_for_the_next_run(world: World) -> None:
     assert first.counts == {"created": 4, "left for later": 3}
     assert second.counts == {"created": 3, "unchanged": 4}
     world.assert_in_step(*ids)
+
+
+async def test_many_without_an_account_are_found_in_the_list_of_all_and_few_by_their_addresses(world: World) -> None:
+    calls, listed, by_address = world.server.calls, "GET /users", "GET /users/email/{email}"
+    ids = [world.add(f"p{number}@x.test") for number in range(7)]
+    await world.sync()
+    assert (calls[listed], calls[by_address]) == (0, 7)
+
+    ids += [world.add(f"q{number}@x.test") for number in range(9)]
+    await world.sync()
+    assert (calls[listed], calls[by_address]) == (1, 7)
+    world.assert_in_step(*ids)
+
+
+async def test_nobody_is_counted_when_everybody_is_in_step(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.add("ann@x.test")
+    await world.sync()
+    monkeypatch.delattr(Roster, "count_unlinked")
+
+    assert (await world.sync()).counts == {"unchanged": 1}
 
 
 async def test_named_users_are_the_only_ones_touched(any_world: World) -> None:
