@@ -57,6 +57,13 @@ class TriggerRepository:
         # Who may not make triggers on MariaDB does not see them: then what we remember must do.
         return self._connection.dialect.mysql or f"mmconsole_{subject}_update" in _names_on(self._connection, table)
 
+    def need_super(self) -> bool:
+        """Whether only an account with the right SUPER can make them: MySQL's error 1419."""
+        if not self._connection.dialect.mysql:
+            return False
+        row = self._connection.row("SELECT @@log_bin, @@log_bin_trust_function_creators")
+        return row is not None and bool(row[0]) and not row[1]
+
     def _table(self, subject: str) -> str | None:
         if subject == Subject.USER:
             return self._layout.names.written

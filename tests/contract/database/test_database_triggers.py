@@ -1,5 +1,6 @@
 """What triggers write down: on SQLite, PostgreSQL and MariaDB, by whoever changes a row and however."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from tests.servers.fixtures import demand
 from tests.servers.mariadb import MariaDB
 
 from mmconsole.config import Settings, load_settings
-from mmconsole.database import install_triggers, migrate, remove_triggers, rollback, trigger_status
+from mmconsole.database import install_triggers, migrate, open_database, remove_triggers, rollback, trigger_status
 from mmconsole.database.address import address_of, make_engine
 from mmconsole.errors import NotMigrated, TriggersNeedSuper, TriggersRefused
 
@@ -278,6 +279,11 @@ class _Logging(MariaDB):
         return [word for word in super()._command() if word != "--skip-log-bin"] + ["--log-bin", "--server-id=1"]
 
 
+async def need_super(settings: Settings) -> bool:
+    async with open_database(settings) as database:
+        return await database.read(lambda db: db.triggers.need_super())
+
+
 def test_mariadb_s_refusal_is_named_with_its_cure() -> None:
     demand("mariadb")
     server = _Logging.new()
@@ -291,8 +297,10 @@ def test_mariadb_s_refusal_is_named_with_its_cure() -> None:
             application(f"GRANT ALL ON {database}.* TO app@'127.0.0.1'")
             flags = {"database.url": ("test", server.url(database, "app", "app"))}
 
+            settings = load_settings(environment={}, flags=flags)
             with pytest.raises(TriggersNeedSuper, match="log_bin_trust_function_creators"):
-                install_triggers(load_settings(environment={}, flags=flags))
+                install_triggers(settings)
+            assert asyncio.run(need_super(settings))
 
             application("UPDATE users SET name = 'X'")
             assert application.events == []

@@ -130,6 +130,11 @@ async def _look_at_triggers(examination: Examination, database: Database, sheet:
         return
     wanted = examination.settings.values.observer.enabled is True
     cure = "`mmconsole migrate --triggers`; or let cron run `mmconsole sync --all`."
+    if await database.read(lambda db: db.triggers.need_super()):
+        cure += (
+            " The server's binary log is on, so that takes an account with SUPER, or"
+            " `SET GLOBAL log_bin_trust_function_creators = 1` (error 1419)."
+        )
     sheet.no("triggers", "There are none: only a sync sees what the application changed.", cure, advice=not wanted)
 
 
