@@ -197,6 +197,14 @@ def new_office() -> Iterator[Office]:
         yield Office(settings, file)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said stands until somebody has read it, and a second key is never too late, on however busy a machine."""
+    monkeypatch.setattr("mmconsole.tui.key_bar._SPOKEN_FOR", 3600.0)
+    monkeypatch.setattr("mmconsole.tui.app._AGAIN_WITHIN", 3600.0)
+    monkeypatch.setattr("mmconsole.tui.clipboard._TMUX_ANSWERS_WITHIN", 60.0)
+
+
 @pytest.fixture
 def office() -> Iterator[Office]:
     with new_office() as office:
