@@ -119,6 +119,7 @@ async def test_teams_of_who_is_in_sight_are_asked_for_once_and_only_where_their_
         await rested(app, pilot)
 
         assert [app.row(str(n))[-2] for n in (1, 2, 3)] == ["main"] * 3
+        assert "Teams       main" in app.text()
         assert world.server.calls.total() == asked
 
 

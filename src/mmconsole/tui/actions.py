@@ -225,7 +225,7 @@ ACTIONS: Final = (
     _in(
         _LOG,
         "entry",
-        "whole entry",
+        "entry",
         "enter",
         "enter",
         "Show all of an entry, and go on from there.",

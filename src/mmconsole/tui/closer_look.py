@@ -162,6 +162,9 @@ class CloserLook:
                 self._console.say(str(fault))
                 return
             self._console.users.table().update_rows({key})
+            if key == self._key:
+                # The details say no less than the row.
+                self._record = None
 
     def _show(self, closer: Closer) -> None:
         self._console.known.closer = closer

@@ -36,6 +36,7 @@ class EntryScreen(Modal[None]):
         background: $background; border: solid $primary;
     }
     EntryScreen VerticalScroll { height: auto; max-height: 60vh; scrollbar-size: 1 1; }
+    EntryScreen #ways { margin-top: 1; }
     """
 
     def __init__(

@@ -25,11 +25,9 @@ MADE: Final = Column("made", "MADE", 8)
 WHY: Final = Column("why", "WHY", 12, weight=3, sortable=False)
 COLUMNS: Final = (USER, STATUS, EXPIRES, CHECKED, MADE, WHY)
 _CLOSE: Final = {USER: 18, WHY: 10}
-COLUMNS_CLOSE: Final = tuple(replace(column, width=_CLOSE.get(column, column.width)) for column in COLUMNS)
-"""All of them where the details stand beside, which have the whole name and reason."""
 ID: Final = Column("id", "ID", 8)
 NAME: Final = Column("name", "NAME", 16, weight=2)
-TEAM: Final = Column("team", "TEAM", 12, sortable=False)
+TEAM: Final = Column("team", "TEAM", 8, sortable=False)
 """Only the server knows it, so it is there for whoever asks."""
 TOKEN: Final = Column("token", "TOKEN ID", 26, sortable=False)
 ALL_COLUMNS: Final = (*COLUMNS[:-1], TEAM, ID, NAME, TOKEN, WHY)
@@ -59,6 +57,11 @@ _OF_ITSELF: Final = {
 """Why a status is shown that nobody gave a cause for."""
 _KEPT: Final = 4_000
 """Users that are remembered; the rest is read again when it is seen again."""
+
+
+def close(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """As narrow as they may be where the details stand beside, which have the whole name and reason."""
+    return tuple(replace(column, width=_CLOSE.get(column, column.width)) for column in columns)
 
 
 class SeenUsers:

@@ -13,7 +13,7 @@ from mmconsole.domain.filters import Order, Sort
 from mmconsole.tui.actions import Pane, State, bindings_of
 from mmconsole.tui.frame import Rule
 from mmconsole.tui.panes import StateChanged, TablePane
-from mmconsole.tui.user_rows import ALL_COLUMNS, COLUMNS, COLUMNS_CLOSE, NARROW, SLIM, SORTS, USER, UserRows
+from mmconsole.tui.user_rows import ALL_COLUMNS, COLUMNS, NARROW, SLIM, SORTS, USER, UserRows, close
 from mmconsole.tui.virtual_table import Column, VirtualTable
 
 _ROOM_FOR_ALL: Final = 92
@@ -236,6 +236,7 @@ class UsersPane(TablePane):
         columns: tuple[Column, ...] = self._fitting(width)
         if self._chosen_columns is not None:
             columns = tuple(column for column in ALL_COLUMNS if column.key in self._chosen_columns)
+            columns = close(columns) if self._has_details_beside(width) else columns
         if columns != self.table().columns:
             rows = self.table().source
             if isinstance(rows, UserRows):
@@ -246,9 +247,12 @@ class UsersPane(TablePane):
         """Those of the beginning, as far as there is room."""
         if width >= _ROOM_FOR_ALL:
             return COLUMNS
-        if width >= _ROOM_FOR_ALL_CLOSE and width < self.app.size.width:
-            return COLUMNS_CLOSE
+        if width >= _ROOM_FOR_ALL_CLOSE and self._has_details_beside(width):
+            return close(COLUMNS)
         return NARROW if width >= _ROOM_FOR_TIMES else SLIM
+
+    def _has_details_beside(self, width: int) -> bool:
+        return width < self.app.size.width
 
     # ── what is heard from the table ─────────────────────────────────────────────────────────────
 
