@@ -1,6 +1,7 @@
 """Who is let in, and how little everybody else learns."""
 
 import base64
+import contextlib
 import hashlib
 import threading
 import time
@@ -382,6 +383,22 @@ def test_an_issuer_that_answers_nonsense_is_as_good_as_away(answer: bytes) -> No
     with TCPServer(("127.0.0.1", 0), Nonsense) as issuer:
         threading.Thread(target=issuer.handle_request).start()
         with pytest.raises(OSError, match=r"BadStatusLine|IncompleteRead"):
+            fetch_key_set(f"http://127.0.0.1:{issuer.server_address[1]}/keys")
+
+
+def test_an_issuer_that_dribbles_is_as_good_as_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dribbling(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(4_096)
+            self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            with contextlib.suppress(OSError):
+                while not threading.Event().wait(0.02):
+                    self.request.sendall(b" ")
+
+    monkeypatch.setattr("mmconsole.secrets.jwt._WITHIN", 0.5)
+    with TCPServer(("127.0.0.1", 0), Dribbling) as issuer:
+        threading.Thread(target=issuer.handle_request).start()
+        with pytest.raises(TimeoutError):
             fetch_key_set(f"http://127.0.0.1:{issuer.server_address[1]}/keys")
 
 
