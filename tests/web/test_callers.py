@@ -395,7 +395,7 @@ def test_an_issuer_that_dribbles_is_as_good_as_away(monkeypatch: pytest.MonkeyPa
                 while not threading.Event().wait(0.02):
                     self.request.sendall(b" ")
 
-    monkeypatch.setattr("mmconsole.secrets.jwt._WITHIN", 0.5)
+    monkeypatch.setattr("mmconsole.secrets.jwt._WITHIN", 2.0)
     with TCPServer(("127.0.0.1", 0), Dribbling) as issuer:
         threading.Thread(target=issuer.handle_request).start()
         with pytest.raises(TimeoutError):
