@@ -567,6 +567,21 @@ async def test_a_whole_entry_of_the_log_is_shown_with_those_around_it(office: "O
         assert len(app.screen_stack) == 1
 
 
+async def test_of_an_entry_that_is_longer_than_the_screen_the_end_and_the_keys_are_seen(
+    office: "Office", console: "OpenConsole"
+) -> None:
+    await office.fill(12)
+    office.sql("UPDATE mmconsole_activity SET detail = ?", f"{'on and ' * 200}the end")
+    async with console((60, 15)) as (app, pilot):
+        while not app.log_pane.view().lines:
+            await pilot.pause(0.01)
+        await pilot.press("4", "enter", *["pagedown"] * 9)
+        await app.settled(pilot)
+
+        assert "the end" in app.text()
+        assert "esc back" in app.text()
+
+
 async def test_when_the_size_changes_the_keys_of_a_job_move_at_once(office: "Office", console: "OpenConsole") -> None:
     await office.fill(10)
     async with console((120, 36)) as (app, pilot):

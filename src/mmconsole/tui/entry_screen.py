@@ -32,10 +32,10 @@ class EntryScreen(Modal[None]):
     DEFAULT_CSS = """
     EntryScreen { align: center top; }
     EntryScreen > Vertical {
-        width: 100; max-width: 96%; height: auto; max-height: 92%; margin: 1 0;
+        width: 100; max-width: 96%; height: auto; max-height: 100%; margin: 1 0;
         background: $background; border: solid $primary;
     }
-    EntryScreen VerticalScroll { height: auto; max-height: 60vh; scrollbar-size: 1 1; }
+    EntryScreen VerticalScroll { height: auto; max-height: 50vh; scrollbar-size: 1 1; }
     EntryScreen #ways { margin-top: 1; }
     """
 
@@ -57,7 +57,7 @@ class EntryScreen(Modal[None]):
             yield Line(id="ways")
 
     def on_mount(self) -> None:
-        self.query_one("#ways", Line).say(" j k other entries   y copy   esc back")
+        self.query_one("#ways", Line).say(" j k other entries   pgdn more   y copy   esc back")
         self.query_one(VerticalScroll).can_focus = False
         self.action_step(0)
 
