@@ -7,6 +7,7 @@ from mmconsole.services.applying import Watching
 from mmconsole.services.job_desk import KnownJob, Told
 from mmconsole.services.resumption import Again
 from mmconsole.services.summary import Summary
+from mmconsole.tui.cells import counted
 from mmconsole.tui.ground import Ground, tell_end
 from mmconsole.tui.job_screen import USERS, JobScreen
 from mmconsole.tui.plan_rows import forecast_lines
@@ -75,7 +76,8 @@ def _stop_words(known: KnownJob, work: Work | None) -> str:
     """`It stops after the 8 running requests: 6,812 done, 5,668 not started.`"""
     counts = known.job.counts
     if work is not None:
-        return f"It stops after the {work.under_way:,} users under way: {work.done:,} done, {work.left:,} not started."
+        there = counted(work.under_way, "user")
+        return f"It stops after the {there} under way: {work.done:,} done, {work.left:,} not started."
     done, left = counts.done + counts.failed + counts.skipped, counts.planned + counts.running
     first = "It stops after the users under way" if known.alive else "Nobody works on it"
     return f"{first}: {done:,} done, {left:,} not started."
