@@ -44,6 +44,7 @@
     ├── DatabaseError                   1
     │   ├── DatabaseUnreachable
     │   │   ├── NoDatabaseFile
+    │   │   ├── NoPlaceForFile
     │   │   └── ConnectionLost
     │   ├── DriverMissing
     │   ├── LoginRefused
@@ -417,6 +418,11 @@ class DatabaseUnreachable(DatabaseError):
 
 class NoDatabaseFile(DatabaseUnreachable):
     """There is no database file {database}. Correct `database.url`, or let the application make it."""
+
+
+class NoPlaceForFile(DatabaseUnreachable):
+    """The database file {database} cannot be made: {why}. Let XDG_DATA_HOME name a folder that you can write,
+    or set `database.url`."""
 
 
 class ConnectionLost(DatabaseUnreachable):

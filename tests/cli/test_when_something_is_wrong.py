@@ -208,6 +208,16 @@ def test_the_embedded_database_that_was_not_prepared(bare: "Shell") -> None:
     assert "Run `mmconsole migrate`." in one_line(done)
 
 
+def test_no_place_for_the_embedded_database(bare: "Shell") -> None:
+    del bare.settings["database"]
+    bare.environment["XDG_DATA_HOME"] = "/proc/nowhere"
+
+    done = bare("migrate")
+
+    assert done.code == 1
+    assert "Let XDG_DATA_HOME name a folder that you can write" in one_line(done)
+
+
 def test_no_such_table(shell: "Shell") -> None:
     shell.set(database__users__table="user")
 

@@ -13,7 +13,7 @@ from mmconsole.config import Settings
 from mmconsole.database.dialect import LOCK_TIMEOUT, STATEMENT_TIMEOUT
 from mmconsole.database.faults import translated
 from mmconsole.domain.filters import searchable
-from mmconsole.errors import DatabaseError, DatabaseUnreachable, DriverMissing, NoDatabaseFile
+from mmconsole.errors import DatabaseError, DatabaseUnreachable, DriverMissing, NoDatabaseFile, NoPlaceForFile
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -176,7 +176,7 @@ def make_file(address: Address) -> None:
         address.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(address.file, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as fault:
-        raise DatabaseUnreachable(database=address.name, why=fault.strerror or "it cannot be made") from fault
+        raise NoPlaceForFile(database=address.name, why=fault.strerror or "it cannot be made") from fault
 
 
 def fold(text: object) -> str | None:
