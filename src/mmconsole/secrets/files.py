@@ -155,7 +155,8 @@ def new_draft(path: Path) -> Path:
     for left in path.parent.glob(f".{escape(path.name)}.{_HEX * 2 * _DRAFT_BYTES}"):
         with suppress(OSError):
             facts = left.lstat()
-            if stat.S_ISREG(facts.st_mode) and time.time() - facts.st_mtime > _DRAFT_IS_LEFT_AFTER:
+            ours = stat.S_ISREG(facts.st_mode) and facts.st_uid == os.geteuid()
+            if ours and time.time() - facts.st_mtime > _DRAFT_IS_LEFT_AFTER:
                 left.unlink()
     return path.with_name(f".{path.name}.{token_hex(_DRAFT_BYTES)}")
 

@@ -10,7 +10,7 @@ import pytest
 from mmconsole.domain.secrets import Secret
 from mmconsole.errors import ExposedFile, FileThere, SecretError
 from mmconsole.secrets import files
-from mmconsole.secrets.files import SecretFile, write_new
+from mmconsole.secrets.files import SecretFile, new_draft, write_new
 
 TEXT = "k3yq9jc9ab8kzfm1jd6m7w5ype"
 Silence = Callable[[BaseException, str], None]
@@ -38,6 +38,18 @@ def test_a_draft_that_a_crash_has_left_goes_with_the_next_writing_and_a_fresh_on
     SecretFile(path).write(Secret(TEXT))
 
     assert [file.exists() for file in (left, fresh, other, path)] == [False, True, True, True]
+
+
+def test_a_draft_that_belongs_to_somebody_else_stays(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = path.with_name(f".token.{'a' * 16}")
+    put(left)
+    os.utime(left, (0, 0))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "geteuid", lambda: left.stat().st_uid + 1)
+        new_draft(path)
+
+    assert left.exists()
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
