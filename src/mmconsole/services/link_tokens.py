@@ -163,7 +163,7 @@ class LinkTokens:
     async def _works(self, held: Held) -> bool:
         """Whether the secret signs its owner in. Raises LinkRefused when it must not be used."""
         try:
-            why = await why_barred(await self._server.client(), held.secret, held.account_id)
+            why = await why_barred(await self._server.client_for_users(), held.secret, held.account_id)
         except Unauthorized:
             return False
         if why is None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ class Server:
         self.heard: Callable[[HttpDiagnostic], None] | None = None
         """Told of each attempt at a call, from when it is set."""
         self._stack = AsyncExitStack()
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[MattermostClient] | None = None
         self._client: MattermostClient | None = None
         self._refused = False
         """Whether the server does not accept the admin token any more."""
@@ -52,12 +52,17 @@ class Server:
 
         Raises AdminTokenTooWeak, AdminTokenDead, TokensSwitchedOff, OtherServer, and what opening can raise.
         """
-        async with self._opening:
-            if self._client is None:
-                self._client = await self._open()
-            elif self._refused:
-                await self._renew(self._client)
-        return self._client
+        if self._client is not None and not self._refused:
+            return self._client
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._opened())
+            self._opening.add_done_callback(self._end)
+        # One for all who wait: a keyring that hangs would else hold each of them up, one after the other.
+        return await asyncio.shield(self._opening)
+
+    async def client_for_users(self) -> "MattermostClient":
+        """The client for calls with users' own secrets, whom an admin token that died since keeps from nothing."""
+        return self._client or await self.client()
 
     async def facts(self) -> ServerFacts:
         await self.client()
@@ -77,35 +82,50 @@ class Server:
         await self._database.write(lambda tx: tx.meta.bind_server(diagnostic_id=facts.diagnostic_id, url=url))
 
     async def aclose(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
         await self._stack.aclose()
         self._client = None
 
-    async def _open(self) -> "MattermostClient":
-        values = self._settings.values.mattermost
-        url = self._settings.server
+    async def _opened(self) -> "MattermostClient":
         token = await self._token()
+        if self._client is not None:
+            return await self._renewed(self._client, token)
         if warning := admin_token.place(self._settings).warning:
             self._warn(warning)
-        opening = open_client(
-            url,
+        async with AsyncExitStack() as opened:
+            client = await opened.enter_async_context(self._way(token))
+            await self._check(client)
+            # Only now: a server that is away is asked again and again, and each client would stay until the end.
+            self._stack = opened.pop_all()
+        self._client = client
+        return client
+
+    async def _renewed(self, client: "MattermostClient", token: Secret) -> "MattermostClient":
+        """Go on with the token that `mmconsole login` has stored since, if there is another one."""
+        # By a way of its own: what is under way must not act with a token that nobody has looked at.
+        async with self._way(token) as way:
+            await self._check(way)
+        client.use_admin_token(token)
+        self._refused = False
+        return client
+
+    def _end(self, opening: "asyncio.Task[MattermostClient]") -> None:
+        self._opening = None
+        if not opening.cancelled():
+            opening.exception()
+
+    def _way(self, token: Secret) -> AbstractAsyncContextManager["MattermostClient"]:
+        values = self._settings.values.mattermost
+        return open_client(
+            self._settings.server,
             token,
             timeout=values.timeout,
             max_concurrency=values.max_concurrency,
             allow_http=values.allow_http,
             on_diagnostic=self._tell,
         )
-        async with AsyncExitStack() as opened:
-            client = await opened.enter_async_context(opening)
-            await self._check(client)
-            # Only now: a server that is away is asked again and again, and each client would stay until the end.
-            self._stack = opened.pop_all()
-        return client
-
-    async def _renew(self, client: "MattermostClient") -> None:
-        """Go on with the token that `mmconsole login` has stored since, if there is another one."""
-        client.use_admin_token(await self._token())
-        await self._check(client)
-        self._refused = False
 
     async def _token(self) -> Secret:
         # The keyring may hang until its deadline; the loop must go on meanwhile.

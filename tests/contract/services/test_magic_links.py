@@ -11,6 +11,7 @@ from mmconsole.core import Core
 from mmconsole.domain.secrets import Secret
 from mmconsole.domain.users import UserId
 from mmconsole.errors import (
+    AdminTokenDead,
     LinkRefused,
     RepairedLately,
     ServerFault,
@@ -312,3 +313,18 @@ async def test_the_settings_say_how_long_a_link_lives(world: "World") -> None:
 
 def account_of(world: "World", user_id: str) -> Any:
     return world.server.state.users[world.token(user_id).user_id]
+
+
+async def test_a_dead_admin_token_keeps_nobody_out_whose_own_token_works(world: "World") -> None:
+    user_id = await linked(world)
+    state = world.server.state
+
+    async with world.core() as core:
+        client = await core.server.client()
+        state.remove_token(state.by_secret[world.admin_token])
+        with pytest.raises(AdminTokenDead):
+            await client.whoami()
+        link = await issued(core, user_id)
+        entered = await core.gateway.links.redeem(link.code, at="192.0.2.1")
+
+    assert entered.token.reveal() == world.secret(user_id)
