@@ -230,3 +230,19 @@ async def test_an_entry_is_pointed_at_and_those_around_it_however_many_lines_the
         told = [line.detail[:7] for line in pointed if line is not None]
         assert told == ["line 31", "line 30", "long lo", "line 29", "line 30", "line 31"]
         assert app.view.follows
+
+
+async def test_the_entry_that_is_pointed_at_stays_the_one_however_many_come() -> None:
+    app = LogApp()
+    async with app.run_test(size=SIZE) as pilot:
+        app.view.add(lines(0, 100))
+        await pilot.pause()
+        pointed = [app.view.point()]
+        app.view.add(lines(100, 103))
+        pointed.append(app.view.point(1))
+        await pilot.pause()
+        app.view.add(lines(103, 150))
+        await pilot.pause()
+        pointed.append(app.view.point(-1))
+
+        assert [line.detail for line in pointed if line is not None] == ["line 99", "line 100", "line 99"]

@@ -225,9 +225,10 @@ class LogView(LineView, can_focus=True, inherit_bindings=False):
         last = min(top + self.page_rows, len(self._pieces)) - 1
         place = self._found if self._found is not None and top <= self._found <= last else last
         self._found = self._so_many_on(place, by)
-        self.follows = False
         if not top <= self._found <= last:
             self.scroll_to(y=max(0, self._found - self._height() // 2), animate=False, force=True)
+        # Said last: a scroll that comes to the end would follow, and carry the entry out of sight.
+        self.follows = False
         self.refresh()
         self.post_message(self.Changed())
         return self._pieces[self._found][0]
