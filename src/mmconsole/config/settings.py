@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import platformdirs
 from pydantic import ValidationError
@@ -187,7 +187,7 @@ def _with_password(url: str, file: Path) -> str:
     if not at or ":" in user:
         return url
     try:
-        password = database_password(file.read_text(encoding="utf-8"))
+        password = database_password(file.read_text(encoding="utf-8"), user=unquote(user))
     except (OSError, UnicodeDecodeError) as fault:
         raise NoPassword(where=file, why=getattr(fault, "strerror", None) or "it is not UTF-8 text") from None
     if password is None:

@@ -68,9 +68,14 @@ def read_env(text: str, *, folder: PurePath) -> LaravelEnv | None:
     )
 
 
-def database_password(text: str) -> str | None:
-    """The password of the database that an `.env` says, which may be an empty one."""
-    return _with_address(_plain(text, ("DB_PASSWORD", *_DATABASES))).get("DB_PASSWORD")
+def database_password(text: str, *, user: str) -> str | None:
+    """The password of a user of the database that an `.env` says, which may be an empty one.
+
+    The address of another user is that of something else, whose password the database must not be told.
+    """
+    said = _plain(text, ("DB_PASSWORD", *_DATABASES))
+    told = _with_address(said)
+    return (told if told.get("DB_USERNAME", user) == user else said).get("DB_PASSWORD")
 
 
 def _plain(text: str, names: tuple[str, ...]) -> dict[str, str]:

@@ -52,13 +52,16 @@ def test_the_database_is_told_without_its_password(lines: list[str], url: str | 
     [
         ("DB_PASSWORD=one\nDB_URL=mysql://me:t%40wo@db/app", "t@wo"),
         ("DB_PASSWORD=one\nDB_URL=mysql://me@db/app", "one"),
+        ("DB_PASSWORD=one\nDATABASE_URL=mysql://m%65:two@db/app", "two"),
+        ("DB_PASSWORD=one\nDATABASE_URL=postgres://somebody:else@other/app", "one"),
+        ("DATABASE_URL=postgres://somebody:else@other/app", None),
         ("DB_PASSWORD=", ""),
         ("DB_PASSWORD=${OTHER}", None),
         ("DB_URL=mysql://me:${DB_PASSWORD}@db/app", None),
     ],
 )
-def test_the_password_is_the_addresss_if_that_has_one(text: str, password: str | None) -> None:
-    assert database_password(text) == password
+def test_the_password_is_the_addresss_if_that_has_one_of_the_same_user(text: str, password: str | None) -> None:
+    assert database_password(text, user="me") == password
 
 
 def test_mattermost_is_known_by_the_address_people_open() -> None:
