@@ -371,8 +371,12 @@ def test_keys_are_taken_from_nowhere_but_the_address_in_the_settings() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nff\r\n{"],
-    ids=["garbled", "cut"],
+    [
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nff\r\n{",
+        b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 100_000,
+    ],
+    ids=["garbled", "cut", "deep"],
 )
 def test_an_issuer_that_answers_nonsense_is_as_good_as_away(answer: bytes) -> None:
     class Nonsense(BaseRequestHandler):
@@ -382,7 +386,7 @@ def test_an_issuer_that_answers_nonsense_is_as_good_as_away(answer: bytes) -> No
 
     with TCPServer(("127.0.0.1", 0), Nonsense) as issuer:
         threading.Thread(target=issuer.handle_request).start()
-        with pytest.raises(OSError, match=r"BadStatusLine|IncompleteRead"):
+        with pytest.raises(OSError, match=r"BadStatusLine|IncompleteRead|RecursionError"):
             fetch_key_set(f"http://127.0.0.1:{issuer.server_address[1]}/keys")
 
 

@@ -39,8 +39,8 @@ def fetch_key_set(url: str) -> Any:  # noqa: ANN401 - JSON is anything
     try:
         with opener.open(url, timeout=_WITHIN) as answer:
             return json.loads(_read_in_time(answer))
-    except http.client.HTTPException as fault:
-        # An answer that is none, or was cut off, is no OSError to urllib.
+    except (http.client.HTTPException, RecursionError) as fault:
+        # An answer that is none, or was cut off, is no OSError to urllib; nor is one too deep for the decoder.
         raise ConnectionError(type(fault).__name__) from fault
 
 
