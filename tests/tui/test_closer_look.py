@@ -123,6 +123,23 @@ async def test_teams_of_who_is_in_sight_are_asked_for_once_and_only_where_their_
         assert world.server.calls.total() == asked
 
 
+async def test_whoever_refreshes_has_the_column_of_teams_asked_for_anew(world: "World", at_work: "OpenAtWork") -> None:
+    await in_step(world, "ann", "bob")
+    async with at_work() as (app, pilot):
+        app.users.toggle_column("team")
+        await app.rest(pilot)
+        await app.rest(pilot)
+        server = world.server.state
+        server.join_team(world.server.add_team("second"), server.users[world.token("2").user_id])
+
+        await pilot.press("R")
+        await app.settled(pilot)
+        await app.rest(pilot)
+        await app.rest(pilot)
+
+        assert [app.row(n)[-2] for n in "12"] == ["main", "main, second"]
+
+
 async def test_a_new_token_is_told_with_who_made_it(world: "World", at_work: "OpenAtWork") -> None:
     await in_step(world, "ann", "bob")
     async with at_work() as (app, pilot):

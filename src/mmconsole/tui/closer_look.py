@@ -149,7 +149,8 @@ class CloserLook:
         for key in self._console.users.table().keys_in_sight():
             listed = seen.find(key) if seen is not None else None
             account_id = listed.record.account_id if listed is not None else None
-            if account_id is not None and standings.find(account_id) is None:
+            standing = standings.find(account_id) if account_id is not None else None
+            if account_id is not None and (standing is None or standing.doubted):
                 yield key, account_id
 
     async def _ask_teams(self, accounts: dict[str, "AccountId"]) -> None:
