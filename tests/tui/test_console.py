@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.tui.conftest import Watched
-from textual.events import DescendantFocus
+from textual.events import DescendantFocus, Key
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -17,6 +17,7 @@ from mmconsole.domain.accounts import AccountId
 from mmconsole.domain.activity import Activity
 from mmconsole.domain.tokens import Health, TokenId, TokenRecord
 from mmconsole.domain.users import UserId
+from mmconsole.services.overview import Glance, Overview
 from mmconsole.tui.actions import PANES, Pane
 from mmconsole.tui.detail_pane import NEXT
 from mmconsole.tui.dialogs import Dialog
@@ -78,6 +79,22 @@ async def test_below_its_least_size_it_says_so_in_one_sentence_and_comes_back(
         assert "anna.k@example.org" in app.text()
 
 
+async def test_the_rows_are_there_before_everybody_is_counted(
+    office: "Office", console: "OpenConsole", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await office.fill(40)
+    count, shown = Overview.glance, []
+
+    async def glance(overview: Overview) -> Glance:
+        shown.append(len(app.users.table().source))
+        return await count(overview)
+
+    monkeypatch.setattr(Overview, "glance", glance)
+    async with console() as (app, _):
+        assert shown[0] == 40
+        assert app.shown.is_set()
+
+
 async def test_without_users_it_says_so(console: "OpenConsole") -> None:
     async with console() as (app, _):
         assert "there are no users" in app.text()
@@ -113,6 +130,38 @@ async def test_a_filter_that_is_typed_fast_counts_and_stays(office: "Office", co
         await app.settled(pilot)
         assert "filter" not in app.text().splitlines()[1]
         assert len(app.users.table().source) == 40
+
+
+async def test_what_is_typed_behind_enter_in_one_go_is_for_the_table(office: "Office", console: "OpenConsole") -> None:
+    await office.fill(40)
+    async with console() as (app, pilot):
+        at_once(app, "slash", *"status:missing", "enter", "j", "space")
+        await app.settled(pilot)
+
+        assert "filter status:missing   4 of 40" in app.text()
+        assert len(app.users.table().marks) == 1
+
+
+async def test_what_was_typed_before_escape_and_comes_late_is_no_command(
+    office: "Office", console: "OpenConsole"
+) -> None:
+    await office.fill(40)
+    async with console() as (app, pilot):
+        await pilot.press("slash")
+        field = app.users.query_one(Input)
+        await pilot.press("escape")
+        field.post_message(Key("space", " "))
+        await app.settled(pilot)
+
+        assert not app.users.table().marks
+        assert len(app.users.table().source) == 40
+
+
+def at_once(app: "Watched", *keys: str) -> None:
+    """Keys that are all there before the first of them is answered, as over a slow line."""
+    for key in keys:
+        character = {"slash": "/", "space": " "}.get(key, key)
+        app.post_message(Key(key, character if len(character) == 1 else None))
 
 
 async def test_letters_that_are_typed_into_the_filter_do_nothing_else(office: "Office", console: "OpenConsole") -> None:

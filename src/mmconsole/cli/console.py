@@ -83,9 +83,11 @@ def new_console(options: Given, *, greeting: str = "") -> Console:
         await asyncio.to_thread(_import, _FOR_THE_ROWS)
         core_room = import_module("mmconsole.core")
         async with core_room.open_core(settings, face="console", warn=console.say) as core:
-            importing = asyncio.create_task(asyncio.to_thread(_import, _FOR_WORK))
-            yield core
-            await importing
+            importing = asyncio.create_task(_import_for_work(console.shown))
+            try:
+                yield core
+            finally:
+                importing.cancel()
 
     console = Console(None, opening, obstacle=_FIRST_RUN, greeting=greeting)
     return console
@@ -127,6 +129,12 @@ def _others(settings: "Settings", options: Given) -> "Profiles":
 
     names = profile_names(settings.file)
     return {name: replace(options, profile=name).settings for name in names if name != settings.profile}
+
+
+async def _import_for_work(shown: asyncio.Event) -> None:
+    """What the first order needs. It would keep the first rows waiting, for only one thread at a time runs Python."""
+    await shown.wait()
+    await asyncio.to_thread(_import, _FOR_WORK)
 
 
 def _import(modules: tuple[str, ...]) -> None:

@@ -101,6 +101,8 @@ class Console(Crashing, inherit_bindings=False):
         self.core: Core | None = None
         """None until it is open, and when it cannot be."""
         self.reader: Reader | None = None
+        self.shown = asyncio.Event()
+        """Set when the first rows are on the screen, or cannot be."""
         self.running: Running | None = None
         self.next_profile: str | None = None
         """The profile whose console shall come after this one."""

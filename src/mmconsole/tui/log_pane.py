@@ -11,6 +11,7 @@ from textual.widgets import Input
 
 from mmconsole.domain.activity import Activity, Level
 from mmconsole.tui.actions import Pane, State, bindings_of
+from mmconsole.tui.field import Field
 from mmconsole.tui.frame import Rule
 from mmconsole.tui.log_view import Gravity, LogLine, LogView
 from mmconsole.tui.panes import PaneWidget, StateChanged
@@ -62,9 +63,9 @@ class LogPane(PaneWidget):
         self._tell()
 
     @cached_property
-    def _field(self) -> Input:
+    def _field(self) -> Field:
         """Made when it is first needed, as that of the users."""
-        field = Input(placeholder="a text that lines must have", compact=True)
+        field = Field(self._confirm, placeholder="a text that lines must have")
         self.mount(field)
         return field
 
@@ -160,10 +161,8 @@ class LogPane(PaneWidget):
         if self.typing:
             self.view().filter(event.value)
 
-    @on(Input.Submitted)
-    def _confirmed(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.view().search(event.value)
+    def _confirm(self) -> None:
+        self.view().search(self._field.value)
         self._close()
 
     @on(LogView.Changed)

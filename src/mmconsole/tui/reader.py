@@ -65,7 +65,6 @@ class Reader:
     def start(self) -> None:
         self._core.server.heard = self._hear
         self.read_users()
-        self.look()
         self._console.run_worker(self._follow(), group="activity")
         self._console.set_interval(LOOK_EVERY, self.look)
 
@@ -96,7 +95,12 @@ class Reader:
 
     async def _read_users_after(self, seconds: float) -> bool:
         await asyncio.sleep(seconds)
-        return await self._told(self._read_users())
+        told = await self._told(self._read_users())
+        self._console.shown.set()
+        if not self._counted_at:
+            # Not beside the first rows: to count everybody takes longer than to show some.
+            self.look()
+        return told
 
     async def _read_users(self) -> None:
         console, known = self._console, self._console.known

@@ -11,6 +11,7 @@ from textual.widgets import Input
 
 from mmconsole.domain.filters import Order, Sort
 from mmconsole.tui.actions import Pane, State, bindings_of
+from mmconsole.tui.field import Field
 from mmconsole.tui.frame import Rule
 from mmconsole.tui.panes import StateChanged, TablePane
 from mmconsole.tui.user_rows import ALL_COLUMNS, COLUMNS, NARROW, SLIM, SORTS, USER, UserRows, close
@@ -65,9 +66,9 @@ class UsersPane(TablePane):
         self._tell_order()
 
     @cached_property
-    def _field(self) -> Input:
+    def _field(self) -> Field:
         """Made when it is first needed: the first picture has no use for it, and all its styles."""
-        field = Input(placeholder="status:expired,revoked  checked>30d  -bot  ann", compact=True)
+        field = Field(self._close, placeholder="status:expired,revoked  checked>30d  -bot  ann")
         self.mount(field)
         return field
 
@@ -142,11 +143,6 @@ class UsersPane(TablePane):
         event.stop()
         if self.typing:
             self.post_message(self.FilterTyped(event.value, final=False))
-
-    @on(Input.Submitted)
-    def _confirmed(self, event: Input.Submitted) -> None:
-        event.stop()
-        self._close()
 
     # ── marks and details ────────────────────────────────────────────────────────────────────────
 
