@@ -25,6 +25,8 @@ from mmconsole.tui.frame import Doing, Rule
 from mmconsole.tui.help_screen import HelpScreen
 from mmconsole.tui.keymaps import keymap
 from mmconsole.tui.themes import THEMES
+from mmconsole.tui.user_rows import UserRows
+from mmconsole.tui.users_pane import UsersPane
 
 if TYPE_CHECKING:
     from tests.tui.conftest import Office, OpenConsole
@@ -83,15 +85,20 @@ async def test_the_rows_are_there_before_everybody_is_counted(
     office: "Office", console: "OpenConsole", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await office.fill(40)
-    count, shown = Overview.glance, []
+    show, glance, order = UsersPane.show, Overview.glance, []
 
-    async def glance(overview: Overview) -> Glance:
-        shown.append(len(app.users.table().source))
-        return await count(overview)
+    def showing(pane: UsersPane, rows: UserRows) -> None:
+        order.append("rows")
+        show(pane, rows)
 
-    monkeypatch.setattr(Overview, "glance", glance)
+    async def counting(overview: Overview) -> Glance:
+        order.append("count")
+        return await glance(overview)
+
+    monkeypatch.setattr(UsersPane, "show", showing)
+    monkeypatch.setattr(Overview, "glance", counting)
     async with console() as (app, _):
-        assert shown[0] == 40
+        assert order == ["rows", "count"]
         assert app.shown.is_set()
 
 
