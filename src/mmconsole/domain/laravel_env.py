@@ -109,8 +109,10 @@ def _database(found: Mapping[str, str], folder: PurePath) -> str | None:
         return None
     user = f"{quote(found['DB_USERNAME'], safe='')}@" if "DB_USERNAME" in found else ""
     port = found.get("DB_PORT", _PORTS[scheme])
-    place = found.get("DB_HOST", "127.0.0.1") + (f":{port}" if port != _PORTS[scheme] else "")
-    return f"{scheme}://{user}{place}/{quote(found['DB_DATABASE'], safe='')}"
+    host = found.get("DB_HOST", "127.0.0.1")
+    place = f"[{host}]" if ":" in host else host
+    at = f":{port}" if port != _PORTS[scheme] else ""
+    return f"{scheme}://{user}{place}{at}/{quote(found['DB_DATABASE'], safe='')}"
 
 
 def _address(text: str) -> str:

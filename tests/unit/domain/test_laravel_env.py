@@ -37,6 +37,7 @@ def read(*lines: str) -> LaravelEnv:
         ),
         (["DATABASE_URL=mysql://me:pw@db/app", "DB_HOST=other"], "mysql://me@db/app"),
         (["DB_URL=sqlite:////data/app.sqlite"], "sqlite:////data/app.sqlite"),
+        (["DB_URL=mysql://me:pw@[::1]:3307/app"], "mysql://me@[::1]:3307/app"),
         (["DB_CONNECTION=mysql", "DB_DATABASE=app", "DB_URL=mysql://[::1"], "mysql://127.0.0.1/app"),
         (["DB_CONNECTION=mysql"], None),
         (["DB_CONNECTION=sqlsrv", "DB_DATABASE=app"], None),
