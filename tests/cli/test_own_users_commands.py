@@ -74,7 +74,8 @@ def test_what_does_not_fit_is_refused_before_anything_is_done(own: "Shell") -> N
 def test_removing_is_asked_about_on_a_terminal(own: "Shell") -> None:
     own("users", "add", "ann@example.org")
 
-    child = own.on_terminal("users", "remove", "1")
+    child = own.on_terminal("users", "remove", "1", "nobody")
+    child.expect_exact("There is no user `nobody`")
     child.expect_exact("Remove 1 user? [y/N] ")
     child.sendline("n")
     child.read()

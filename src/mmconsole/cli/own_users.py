@@ -145,6 +145,8 @@ def remove(
 
     async def work(core: "Core", _: "Interrupts") -> "Meant":
         meant = await core.users.meant(users)
+        for refused in meant.refused:
+            output.note(f"mmconsole: {output.visible(refused.note)}")
         if not yes and output.is_terminal(sys.stdin):
             from mmconsole.cli.under_way import asked  # noqa: PLC0415 - it imports the core
 
@@ -155,8 +157,6 @@ def remove(
 
     meant = run_core(context, work)
     output.write(f"Removed {output.amount(len(meant.ids), 'user')}. The next sync revokes what tokens they have.")
-    for refused in meant.refused:
-        output.note(f"mmconsole: {output.visible(refused.note)}")
     raise typer.Exit(SOME_FAILED if meant.refused else 0)
 
 

@@ -14,8 +14,10 @@ _SCHEMES: Final = {
     "postgres": "postgresql",
     "postgresql": "postgresql",
     "mysql": "mysql",
+    "mysql2": "mysql",
     "mariadb": "mysql",
     "sqlite": "sqlite",
+    "sqlite3": "sqlite",
 }
 _PORTS: Final = {"postgresql": "5432", "mysql": "3306"}
 _TOKENS: Final = ("MATTERMOST_ADMIN_TOKEN", "MATTERMOST_TOKEN", "MATTERMOST_BOT_TOKEN", "MATTERMOST_API_TOKEN")

@@ -36,6 +36,7 @@ def read(*lines: str) -> LaravelEnv:
             "postgresql://me@db:5433/a%20b",
         ),
         (["DATABASE_URL=mysql://me:pw@db/app", "DB_HOST=other"], "mysql://me@db/app"),
+        (["DB_URL=mysql2://me:pw@db/app"], "mysql://me@db/app"),
         (["DB_URL=sqlite:////data/app.sqlite"], "sqlite:////data/app.sqlite"),
         (["DB_URL=mysql://me:pw@[::1]:3307/app"], "mysql://me@[::1]:3307/app"),
         (["DB_CONNECTION=mysql", "DB_DATABASE=app", "DB_URL=mysql://[::1"], "mysql://127.0.0.1/app"),
