@@ -31,8 +31,10 @@ LOOK_EVERY: Final = 5.0
 """Seconds between two looks at the rows in sight, at counts and at jobs."""
 _REST: Final = 20
 """Counting 100,000 users takes 0.7 s. It rests so many times as long as it took, so that looking on costs little."""
-_LONG_REST: Final = 10
-"""So many times longer while nothing is heard of any change."""
+_LONG_REST: Final = 40
+"""So many times longer while nothing is heard of any change,"""
+_LONGEST_REST: Final = 300.0
+"""but no more than so many seconds, for the application changes its users without a word."""
 _JOBS_EVERY: Final = 1.0
 """Seconds between two looks at the jobs while one of ours goes on."""
 _SHOWN_JOBS: Final = 100
@@ -155,7 +157,8 @@ class Reader:
     async def _count(self) -> None:
         clock = asyncio.get_running_loop().time
         begun = clock()
-        if begun < self._counted_at + self._rest * (1 if self._changed else _LONG_REST):
+        unheard = max(self._rest, min(self._rest * _LONG_REST, _LONGEST_REST))
+        if begun < self._counted_at + (self._rest if self._changed else unheard):
             return
         known = self._console.known
         self._changed = False
