@@ -213,7 +213,7 @@ _FIELDS_OF_A_TOKEN: Final = attrgetter("id", "user_id", "description", "is_activ
 
 
 def token_of(row: TokenRow | NewTokenRow) -> Token:
-    return Token(row.id, row.user_id, row.description, row.is_active, row.expires_at)
+    return Token(*_FIELDS_OF_A_TOKEN(row))
 
 
 def tokens_of(rows: Iterable[TokenRow]) -> Iterator[Token]:

@@ -172,7 +172,7 @@ class Look:
         async for tokens in all_pages(self._client.tokens_page):
             await self._scratch.add_tokens(tokens)
 
-    async def _lists_accounts(self, unlinked: int) -> bool:
+    async def _has_all_accounts(self, unlinked: int) -> bool:
         """Whether all accounts are in the scratch, after so many more unlinked users were met.
 
         They are read once that is cheaper than asking for each of these users by address. A sync with nothing to do
@@ -270,7 +270,7 @@ class Look:
     async def _by_address(self, unlinked: list[User]) -> dict[str, Account]:
         # One row with an address that no server takes must not end the run for everybody.
         addresses = [user.address for user in unlinked if user.address and is_address(user.address)]
-        if await self._lists_accounts(len(addresses)):
+        if await self._has_all_accounts(len(addresses)):
             return await self._scratch.accounts_by_email(addresses)
         found = await at_once(self._find_by_address, addresses)
         return {account.email.lower(): account for account in found if account is not None}

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LOOK_EVERY: Final = 5.0
 """Seconds between two looks at the rows in sight, at counts and at jobs."""
 _REST: Final = 20
-"""Counting 100,000 users takes 0.7 s. It rests so many times as long as it took, so that looking on costs little."""
+"""Counting 100,000 users takes 0.1 s and more. It rests so many times as long as it took, so that it costs little."""
 _LONG_REST: Final = 40
 """So many times longer while nothing is heard of any change,"""
 _LONGEST_REST: Final = 300.0
